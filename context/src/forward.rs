@@ -1,0 +1,96 @@
+//! The part that every future which awaits tasks embeds.
+
+use std::ptr;
+
+use crate::cancelled::{CancelMessage, raise};
+use crate::poll_context::{self, DELIVERING, DISCARDING, PASSED_ON, REARMED};
+use crate::wait::{WaitKind, WaitWord};
+
+/// How a future that awaits tasks passes cancellations on.
+///
+/// A forward takes the request that is being delivered, cancels what it awaits, and stays `Pending` until that has
+/// ended; then it [raises](Self::raise) what came out, or gives the value if the request was swallowed. A forward
+/// that is dropped in between (by `select!`, say) gives the request back to its task.
+#[derive(Debug)]
+pub struct Forward {
+    /// The task whose request was passed on and not answered yet; null if there is none.
+    owes: *const (),
+}
+
+// SAFETY: `owes` is compared with the current task's address and never followed.
+unsafe impl Send for Forward {}
+// SAFETY: as above.
+unsafe impl Sync for Forward {}
+
+impl Default for Forward {
+    fn default() -> Forward {
+        Forward::new()
+    }
+}
+
+impl Forward {
+    /// A forward that has passed nothing on.
+    pub const fn new() -> Forward {
+        Forward { owes: ptr::null() }
+    }
+
+    /// Takes the request that is being delivered, if one is, to be passed on to what is awaited.
+    ///
+    /// Not to be called once everything awaited has ended: then the delivery is for somebody further out.
+    #[inline]
+    pub fn take(&mut self) -> Option<CancelMessage> {
+        let flags = poll_context::flags();
+        if flags & DELIVERING == 0 {
+            return None;
+        }
+        poll_context::set_flags(flags & !DELIVERING);
+        self.owes = poll_context::current_task();
+        Some(poll_context::take_message())
+    }
+
+    /// Gives a request back that [`take`](Self::take) took, because what was awaited turns out to have ended: the
+    /// delivery goes on.
+    #[cold]
+    pub fn give_back(&mut self, message: CancelMessage) {
+        self.owes = ptr::null();
+        poll_context::set_message(message);
+        poll_context::set_flags(poll_context::flags() | DELIVERING);
+    }
+
+    /// The forward returns `Pending`; `target` is what a cancellation of the task should be passed on to at once.
+    #[inline]
+    pub fn wait(&mut self, target: WaitWord) {
+        poll_context::note(target);
+    }
+
+    /// Returns `Pending` without a target: something else must happen first.
+    #[inline]
+    pub fn wait_other(&mut self) {
+        poll_context::note(WaitWord::leaf(WaitKind::Other));
+    }
+
+    /// What was awaited has ended. True if a request had been passed on to it.
+    #[inline]
+    pub fn settle(&mut self) -> bool {
+        let owed = !std::mem::replace(&mut self.owes, ptr::null()).is_null();
+        owed || poll_context::flags() & PASSED_ON != 0
+    }
+
+    /// What was awaited has ended cancelled: raises that here. The caller then returns `Pending`.
+    pub fn raise(&mut self, message: CancelMessage) {
+        self.settle();
+        raise(message);
+    }
+}
+
+impl Drop for Forward {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.owes.is_null() {
+            let flags = poll_context::flags();
+            if flags & DISCARDING == 0 && self.owes == poll_context::current_task() {
+                poll_context::set_flags(flags | REARMED);
+            }
+        }
+    }
+}

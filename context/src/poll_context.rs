@@ -1,0 +1,209 @@
+//! The thread-local that lives during a poll, and the guards that open and close it.
+
+use std::cell::Cell;
+use std::ptr;
+
+use crate::cancelled::CancelMessage;
+use crate::sync::local;
+use crate::wait::WaitWord;
+
+/// A budget that no poll exhausts.
+pub const UNLIMITED: u32 = u32::MAX;
+
+/// A cancellation is on its way to the leaf the task is suspended on.
+pub(crate) const DELIVERING: u8 = 1;
+/// A cancellation travels outwards, to the nearest scope.
+pub(crate) const RAISING: u8 = 2;
+/// A forward that had taken a request was dropped unfinished: the task is due the request again.
+pub(crate) const REARMED: u8 = 4;
+/// A scope is dropping what it wrapped: forwards in there must not re-arm.
+pub(crate) const DISCARDING: u8 = 8;
+/// A request went along the await link, past this task, to what it awaits.
+pub(crate) const PASSED_ON: u8 = 16;
+
+/// State of the poll in progress on this thread; all zero outside of one.
+struct PollContext {
+    /// The task being polled: an address that only its executor understands; null outside.
+    task: Cell<*const ()>,
+    /// `DELIVERING`, `RAISING`, `REARMED`, `DISCARDING`, `PASSED_ON`.
+    flags: Cell<u8>,
+    /// Operations the poll may still complete before leaves make it give way.
+    budget: Cell<u32>,
+    /// What has returned `Pending` in this poll so far.
+    wait: Cell<WaitWord>,
+}
+
+local! {
+    static CONTEXT: PollContext = PollContext {
+        task: Cell::new(ptr::null()),
+        flags: Cell::new(0),
+        budget: Cell::new(UNLIMITED),
+        wait: Cell::new(WaitWord::NONE),
+    }
+}
+
+local! {
+    // Apart from the flags because it needs a destructor, which makes every access dearer; touched only while
+    // something is being cancelled.
+    static MESSAGE: Cell<CancelMessage> = Cell::new(None)
+}
+
+/// Opens the poll context of `task` on this thread, until the guard is dropped.
+///
+/// Contexts nest: what was open before is restored.
+#[inline]
+pub fn enter(task: *const (), budget: u32) -> PollGuard {
+    open(task, 0, budget)
+}
+
+/// Hides the open poll context, for a `block_on` nested inside a poll.
+pub fn hide() -> PollGuard {
+    open(ptr::null(), 0, UNLIMITED)
+}
+
+#[inline]
+fn open(task: *const (), flags: u8, budget: u32) -> PollGuard {
+    CONTEXT.with(|context| PollGuard {
+        task: context.task.replace(task),
+        flags: context.flags.replace(flags),
+        budget: context.budget.replace(budget),
+        wait: context.wait.replace(WaitWord::NONE),
+    })
+}
+
+/// Restores, when dropped, the context that was open before; panics included.
+#[must_use = "the context closes when the guard is dropped"]
+#[derive(Debug)]
+pub struct PollGuard {
+    task: *const (),
+    flags: u8,
+    budget: u32,
+    wait: WaitWord,
+}
+
+/// What a poll that returned `Pending` left in the context.
+#[derive(Clone, Copy, Debug)]
+pub struct Ending {
+    /// A cancellation reached the task's root: undelivered by any scope, or raised.
+    pub cancelled: bool,
+    /// A request that a dropped forward had taken is due again.
+    pub rearmed: bool,
+    /// What the task is suspended on.
+    pub wait: WaitWord,
+}
+
+impl PollGuard {
+    /// Sets out to deliver a cancellation to the task in the poll that follows.
+    #[cold]
+    pub fn deliver(&self, message: CancelMessage) {
+        set_message(message);
+        set_flags(flags() | DELIVERING);
+    }
+
+    /// Says that a request went past this task, along its await link, to what it awaits.
+    #[cold]
+    pub fn passed_on(&self) {
+        set_flags(flags() | PASSED_ON);
+    }
+
+    /// Whether a delivery that this poll began with was taken by nobody.
+    #[inline]
+    pub fn undelivered(&self) -> bool {
+        delivering()
+    }
+
+    /// The message of the cancellation that reached the task's root.
+    #[cold]
+    pub fn message(&self) -> CancelMessage {
+        take_message()
+    }
+
+    /// What the poll left in the context.
+    #[inline]
+    pub fn ending(&self) -> Ending {
+        CONTEXT.with(|context| {
+            let flags = context.flags.get();
+            Ending {
+                cancelled: flags & (DELIVERING | RAISING) != 0,
+                rearmed: flags & REARMED != 0,
+                wait: context.wait.get(),
+            }
+        })
+    }
+}
+
+impl Drop for PollGuard {
+    #[inline]
+    fn drop(&mut self) {
+        CONTEXT.with(|context| {
+            context.task.set(self.task);
+            context.flags.set(self.flags);
+            context.budget.set(self.budget);
+            context.wait.set(self.wait);
+        });
+    }
+}
+
+/// The task being polled on this thread, as its executor gave it to [`enter`]; null outside of a poll.
+#[inline]
+pub fn current_task() -> *const () {
+    CONTEXT.with(|context| context.task.get())
+}
+
+/// Whether a cancellation is being delivered to the task being polled.
+#[inline]
+pub fn delivering() -> bool {
+    flags() & DELIVERING != 0
+}
+
+/// Sets what is left of the budget of the poll in progress.
+pub fn set_budget(budget: u32) {
+    CONTEXT.with(|context| context.budget.set(budget));
+}
+
+#[inline]
+pub(crate) fn flags() -> u8 {
+    CONTEXT.with(|context| context.flags.get())
+}
+
+#[inline]
+pub(crate) fn set_flags(flags: u8) {
+    CONTEXT.with(|context| context.flags.set(flags));
+}
+
+/// Takes one operation from the budget; false if there is none left.
+#[inline]
+pub(crate) fn spend() -> bool {
+    CONTEXT.with(|context| match context.budget.get() {
+        0 => false,
+        UNLIMITED => true,
+        left => {
+            context.budget.set(left - 1);
+            true
+        }
+    })
+}
+
+/// Gives back what `spend` took for an operation that did nothing.
+#[inline]
+pub(crate) fn refund() {
+    CONTEXT.with(|context| {
+        let left = context.budget.get();
+        if left != UNLIMITED {
+            context.budget.set(left + 1);
+        }
+    });
+}
+
+#[inline]
+pub(crate) fn note(wait: WaitWord) {
+    CONTEXT.with(|context| context.wait.set(context.wait.get().and(wait)));
+}
+
+pub(crate) fn set_message(message: CancelMessage) {
+    MESSAGE.with(|slot| slot.set(message));
+}
+
+pub(crate) fn take_message() -> CancelMessage {
+    MESSAGE.with(Cell::take)
+}

@@ -1,0 +1,67 @@
+//! What a suspended task waits for, in one word.
+
+/// The kinds of leaf a task can be suspended on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum WaitKind {
+    /// A timer.
+    Sleep = 1,
+    /// A descriptor becoming readable.
+    Readable = 2,
+    /// A descriptor becoming writable.
+    Writable = 3,
+    /// A turn: the task gave way and is already scheduled again.
+    Turn = 4,
+    /// A job on a thread pool.
+    Thread = 5,
+    /// A lock, event, queue or other primitive.
+    Primitive = 6,
+    /// Anything else.
+    Other = 7,
+}
+
+/// What one poll left behind: nothing, one leaf, one forward, or several things.
+///
+/// A word, so that it can be stored with the task: leaves are odd, forwards are the (even, aligned) address of what
+/// is awaited, and [`WaitWord::MANY`] is the one value with only the second bit set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct WaitWord(usize);
+
+impl WaitWord {
+    /// Nothing was noted: a foreign leaf, or not suspended.
+    pub const NONE: WaitWord = WaitWord(0);
+    /// More than one thing is awaited.
+    pub const MANY: WaitWord = WaitWord(2);
+
+    /// A leaf of this kind.
+    pub const fn leaf(kind: WaitKind) -> WaitWord {
+        WaitWord((kind as usize) << 2 | 1)
+    }
+
+    /// A forward to what lives at this address (which must be a multiple of four, and not zero).
+    pub fn forward(target: *const ()) -> WaitWord {
+        debug_assert!(!target.is_null() && target.addr() & 3 == 0);
+        WaitWord(target.expose_provenance())
+    }
+
+    /// The address that a forward awaits.
+    pub fn target(self) -> Option<*const ()> {
+        (self.0 != 0 && self.0 & 3 == 0).then(|| std::ptr::with_exposed_provenance(self.0))
+    }
+
+    /// The word itself, for storing.
+    pub const fn to_bits(self) -> usize {
+        self.0
+    }
+
+    /// The reverse of [`to_bits`](Self::to_bits).
+    pub const fn from_bits(bits: usize) -> WaitWord {
+        WaitWord(bits)
+    }
+
+    /// Adds one more thing that is awaited.
+    #[inline]
+    pub(crate) fn and(self, other: WaitWord) -> WaitWord {
+        if self.0 == 0 { other } else { WaitWord::MANY }
+    }
+}

@@ -1,0 +1,36 @@
+//! kumihimo's executor: tasks with asyncio's cancellation on a multi-threaded work-stealing scheduler.
+//!
+//! - [`Task`], [`SharedTask`], [`TaskHandle`]: running tasks, and awaiting, cancelling and naming them.
+//! - [`create_task`], [`create_local_task`], [`current_task`], [`all_tasks`], [`yield_now`].
+//! - [`Runtime`], made by a [`Builder`]: the workers; [`Scheduler`]: a handle to them for other threads.
+//! - [`Driver`]: where time and readiness come from. The executor knows neither a clock nor a descriptor.
+//!
+//! Inside: `task/` is one task, `scheduler/` is the workers and their queues, `sleep/` is who sleeps and who is woken.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use kumihimo_executor::{Builder, ParkDriver, create_task};
+//!
+//! let runtime = Builder::new().worker_threads(2).build(Arc::new(ParkDriver::default()))?;
+//! let answer = runtime.block_on(async { create_task(async { 6 * 7 }).await }, |_| {});
+//! assert_eq!(answer.unwrap(), 42);
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+mod clock;
+mod driver;
+mod scheduler;
+mod sleep;
+mod sync;
+mod task;
+mod yield_now;
+
+pub use driver::{Driver, Turn};
+pub use scheduler::{
+    Builder, Flavor, Runtime, Scheduler, Session, all_tasks, create_local_task, create_task, current_task, is_running,
+};
+pub use task::{Observer, Outcome, PanicError, ResultError, SharedTask, Task, TaskError, TaskHandle, TaskId};
+pub use yield_now::{YieldNow, yield_now};
+
+#[cfg(not(kumihimo_loom))]
+pub use driver::ParkDriver;

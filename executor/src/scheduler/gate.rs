@@ -1,0 +1,86 @@
+//! Whether the workers run, pause between two `run`s, or stop for good.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::sync::atomic::{AtomicU8, Ordering::*};
+
+/// What the workers are to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    /// Wait: no `run` is in progress.
+    Paused = 0,
+    /// Run tasks.
+    Running = 1,
+    /// Drop what is left, and end.
+    Stopping = 2,
+}
+
+/// The phase, and how many workers are past the gate.
+pub(crate) struct Gate {
+    /// The phase, for a look without the lock.
+    phase: AtomicU8,
+    state: Mutex<State>,
+    /// Told of every change.
+    changed: Condvar,
+}
+
+struct State {
+    phase: Phase,
+    /// Workers that run.
+    inside: usize,
+}
+
+impl Gate {
+    pub(crate) fn new() -> Gate {
+        let state = State { phase: Phase::Paused, inside: 0 };
+        Gate { phase: AtomicU8::new(Phase::Paused as u8), state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    /// Whether the workers are to run.
+    #[inline]
+    pub(crate) fn is_running(&self) -> bool {
+        // Relaxed: who sees it late is woken, and looks again.
+        self.phase.load(Relaxed) == Phase::Running as u8
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.phase.load(Relaxed) == Phase::Stopping as u8
+    }
+
+    /// A worker waits until it may run (true), or must stop.
+    pub(crate) fn pass(&self) -> bool {
+        let mut state = self.lock();
+        while state.phase == Phase::Paused {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.phase == Phase::Running {
+            state.inside += 1;
+        }
+        state.phase == Phase::Running
+    }
+
+    /// A worker that ran comes back to the gate.
+    pub(crate) fn leave(&self) {
+        self.lock().inside -= 1;
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn set(&self, phase: Phase) {
+        self.lock().phase = phase;
+        self.phase.store(phase as u8, Relaxed);
+        self.changed.notify_all();
+    }
+
+    /// Waits until no worker runs.
+    pub(crate) fn wait_outside(&self) {
+        let mut state = self.lock();
+        while state.inside > 0 {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,170 @@
+//! A worker's own side: its queues, and what it knows without asking anybody.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossbeam_deque::Worker;
+
+use super::shared::{Flavor, Remote, Shared};
+use crate::clock;
+use crate::sync::atomic::Ordering::Relaxed;
+use crate::task::harness::{self, After, Manner};
+use crate::task::header::TaskRef;
+use crate::task::id::{IdBlock, TaskId};
+
+/// Operations that a poll may complete before leaves make it give way: a loop on a socket that is always ready yields.
+pub(crate) const BUDGET: u32 = 128;
+
+/// A worker. Used by its own thread only.
+pub(crate) struct Local {
+    pub(crate) shared: Arc<Shared>,
+    /// Which worker this is.
+    pub(crate) index: usize,
+    /// Tasks that may run anywhere; the other end is in `Remote`. Empty in the flavour with one thread.
+    pub(crate) queue: Worker<TaskRef>,
+    /// Tasks that run here only, in order; in the flavour with one thread, all of them.
+    pub(crate) pinned: RefCell<VecDeque<TaskRef>>,
+    /// The next task ids.
+    ids: RefCell<IdBlock>,
+    /// The driver is waking tasks: they go to the end of the queue, in order.
+    pub(crate) dispatching: Cell<bool>,
+    /// Tasks that the turn in progress has readied.
+    pub(crate) dispatched: Cell<usize>,
+    /// This worker counts as searching.
+    pub(crate) searching: Cell<bool>,
+    /// Tasks that may still be taken from the LIFO slot in a row.
+    pub(crate) lifo_left: Cell<u32>,
+    /// Polls until the next look at time, readiness and the injector.
+    pub(crate) until_look: Cell<u32>,
+    /// Polls between two looks.
+    pub(crate) look_every: Cell<u32>,
+    /// When the last look was.
+    pub(crate) looked: Cell<Instant>,
+    /// When this worker last looked at the poller.
+    pub(crate) turned: Cell<Instant>,
+    /// Polls of each worker, when this one last watched.
+    pub(crate) seen: RefCell<Box<[u32]>>,
+    /// Turns of all workers, when this one last watched.
+    pub(crate) seen_turns: Cell<u64>,
+    /// Where stealing begins.
+    pub(crate) random: RefCell<fastrand::Rng>,
+}
+
+impl Local {
+    pub(crate) fn new(shared: Arc<Shared>, index: usize, queue: Worker<TaskRef>) -> Local {
+        let now = clock::now();
+        let workers = shared.workers.len();
+        Local {
+            shared,
+            index,
+            queue,
+            pinned: RefCell::default(),
+            ids: RefCell::default(),
+            dispatching: Cell::new(false),
+            dispatched: Cell::new(0),
+            searching: Cell::new(false),
+            lifo_left: Cell::new(0),
+            until_look: Cell::new(1),
+            look_every: Cell::new(1),
+            looked: Cell::new(now),
+            turned: Cell::new(now),
+            seen: RefCell::new(vec![0; workers].into()),
+            seen_turns: Cell::new(0),
+            random: RefCell::new(fastrand::Rng::with_seed(index as u64 + 1)),
+        }
+    }
+
+    pub(crate) fn remote(&self) -> &Remote {
+        &self.shared.workers[self.index]
+    }
+
+    pub(crate) fn next_id(&self) -> TaskId {
+        self.ids.borrow_mut().next()
+    }
+
+    /// Readies a task from this worker's thread.
+    #[inline]
+    pub(crate) fn push(&self, task: TaskRef) {
+        let header = task.header();
+        if self.shared.flavor == Flavor::CurrentThread {
+            self.pinned.borrow_mut().push_back(task);
+        } else if header.state.is_pinned() {
+            if header.place.shard as usize == self.index {
+                self.pinned.borrow_mut().push_back(task);
+            } else {
+                self.shared.inject(task);
+            }
+        } else if self.dispatching.get() {
+            self.queue.push(task);
+            self.dispatched.set(self.dispatched.get() + 1);
+        } else if let Some(older) = self.remote().lifo.put(task) {
+            self.queue.push(older);
+            self.shared.sleep.notify(|| self.shared.driver.interrupt());
+        } else {
+            // This poll may be long: somebody must look after the task then.
+            self.shared.sleep.ensure_watch(|| self.shared.driver.interrupt());
+        }
+    }
+
+    /// Puts a task that gave way behind all others.
+    #[inline]
+    fn push_back(&self, task: TaskRef) {
+        if self.shared.flavor == Flavor::CurrentThread || task.header().state.is_pinned() {
+            self.pinned.borrow_mut().push_back(task);
+            return;
+        }
+        // With something else to run here first, somebody idle may as well take this one.
+        let busy = self.remote().lifo.is_full() || !self.queue.is_empty();
+        self.queue.push(task);
+        if busy {
+            self.shared.sleep.hint(|| self.shared.driver.interrupt());
+        }
+    }
+
+    /// Runs a task that was taken out of a queue.
+    #[inline]
+    pub(crate) fn run(&self, task: TaskRef) {
+        let polls = &self.remote().polls;
+        // Only this worker writes it.
+        polls.store(polls.load(Relaxed).wrapping_add(1), Relaxed);
+        let start = task.header().state.start();
+        if start.heavy && start.io_woken {
+            self.shared.sleep.hand_over();
+        }
+        if harness::step(task, start, self.manner()) == After::Schedule {
+            self.push_back(task);
+        }
+    }
+
+    fn manner(&self) -> Manner {
+        match self.shared.flavor {
+            Flavor::MultiThread => Manner { budget: BUDGET, links: false },
+            Flavor::CurrentThread => Manner { budget: kumihimo_context::UNLIMITED, links: true },
+        }
+    }
+
+    /// Lets the driver wake tasks; they line up in order.
+    pub(crate) fn dispatch(&self, wake: impl FnOnce()) {
+        let before = self.dispatching.replace(true);
+        self.dispatched.set(0);
+        wake();
+        self.dispatching.set(before);
+        let readied = self.dispatched.get();
+        if readied > 1 {
+            // One for this worker; of the rest, every second wakes somebody, who passes the word on.
+            self.shared.sleep.wake_many(readied / 2, || self.shared.driver.interrupt());
+        }
+    }
+
+    /// Takes what others have put into the inbox.
+    pub(crate) fn empty_inbox(&self) {
+        let inbox = &self.remote().inbox;
+        while !inbox.is_empty() {
+            if let crossbeam_deque::Steal::Success(task) = inbox.steal() {
+                self.pinned.borrow_mut().push_back(task);
+            }
+        }
+    }
+}

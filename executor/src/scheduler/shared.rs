@@ -1,0 +1,83 @@
+//! What all workers of a runtime share.
+
+use std::sync::Arc;
+
+use crossbeam_deque::{Injector, Stealer};
+use crossbeam_utils::CachePadded;
+
+use super::config::Hooks;
+use super::gate::Gate;
+use super::lifo::LifoSlot;
+use super::registry::Registry;
+use crate::driver::Driver;
+use crate::sleep::Sleep;
+use crate::sync::atomic::{AtomicU32, Ordering::*};
+use crate::task::header::TaskRef;
+
+/// How tasks are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavor {
+    /// On several workers that steal from each other.
+    MultiThread,
+    /// On one thread, in asyncio's passes: exactly what was ready runs, in order.
+    CurrentThread,
+}
+
+/// A runtime, as its workers and its tasks see it.
+pub(crate) struct Shared {
+    pub(crate) flavor: Flavor,
+    /// What each worker shows the others.
+    pub(crate) workers: Box<[CachePadded<Remote>]>,
+    /// Tasks that were readied by threads that are no workers.
+    pub(crate) injector: Injector<TaskRef>,
+    /// Who sleeps and who is woken.
+    pub(crate) sleep: Sleep,
+    /// Every task that has not ended.
+    pub(crate) registry: Registry,
+    /// Whether workers run, pause or stop.
+    pub(crate) gate: Gate,
+    /// Time and readiness.
+    pub(crate) driver: Arc<dyn Driver>,
+    /// The user's wishes at a thread's start and stop.
+    pub(crate) hooks: Hooks,
+}
+
+/// What a worker shows the others.
+pub(crate) struct Remote {
+    /// The other end of its queue.
+    pub(crate) stealer: Stealer<TaskRef>,
+    /// The task it runs next.
+    pub(crate) lifo: LifoSlot,
+    /// Pinned tasks that others have readied.
+    pub(crate) inbox: Injector<TaskRef>,
+    /// Polls so far: a worker that stands still is in a long one. Wraps.
+    pub(crate) polls: AtomicU32,
+}
+
+impl Remote {
+    pub(crate) fn new(stealer: Stealer<TaskRef>) -> Remote {
+        Remote { stealer, lifo: LifoSlot::new(), inbox: Injector::new(), polls: AtomicU32::new(0) }
+    }
+
+    pub(crate) fn polls(&self) -> u32 {
+        // Relaxed: compared with itself, a while later.
+        self.polls.load(Relaxed)
+    }
+}
+
+impl Shared {
+    /// Readies a task from a thread that is none of the workers.
+    #[cold]
+    pub(crate) fn inject(&self, task: TaskRef) {
+        if self.flavor == Flavor::CurrentThread || task.header().state.is_pinned() {
+            let worker = task.header().place.shard as usize;
+            // A task from outside belongs to no worker, and in the flavour with one thread to the one there is.
+            let worker = if worker < self.workers.len() { worker } else { 0 };
+            self.workers[worker].inbox.push(task);
+            self.sleep.wake_worker(worker, || self.driver.interrupt());
+        } else {
+            self.injector.push(task);
+            self.sleep.notify(|| self.driver.interrupt());
+        }
+    }
+}

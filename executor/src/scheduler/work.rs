@@ -1,0 +1,242 @@
+//! Finding work, on several workers.
+
+use std::time::Duration;
+
+use crossbeam_deque::Steal;
+
+use super::local::Local;
+use crate::clock;
+use crate::driver::Turn;
+use crate::sleep::{Rest, WATCH};
+use crate::task::header::TaskRef;
+
+/// Tasks taken from the LIFO slot in a row, before the queue has a turn: two tasks that keep waking each other starve
+/// nobody.
+const LIFO_LIMIT: u32 = 16;
+
+/// Between two looks at time, readiness and the injector lie about this long and at most `LOOK_LIMIT` polls. Reading the
+/// clock costs half as much as a short poll, so not after each; but after each long one.
+const LOOK_PERIOD: Duration = Duration::from_micros(20);
+const LOOK_LIMIT: u32 = 32;
+
+/// A busy worker looks at the poller this often, if nobody else does: one system call costs less than 1 % of that time.
+const TURN_PERIOD: Duration = Duration::from_micros(100);
+
+/// Rounds over all other workers before a search that met contention gives up.
+const STEAL_ROUNDS: usize = 4;
+
+impl Local {
+    /// Runs tasks until `stop` says so.
+    pub(crate) fn work(&self, stop: impl Fn() -> bool) {
+        while !stop() {
+            match self.find_work() {
+                Some(task) => self.run(task),
+                None => self.sleep(&stop),
+            }
+        }
+        self.stop_searching();
+    }
+
+    /// The next task, in the order in which work is looked for:
+    ///
+    /// 1. every few polls: timers that are due, readiness, the injector, so that a busy worker does not starve them;
+    /// 2. the LIFO slot, a bounded number of times in a row;
+    /// 3. the worker's own queues, pinned tasks and others in turn;
+    /// 4. the inbox and the injector;
+    /// 5. the other workers' queues, from a random one on.
+    ///
+    /// Timers and readiness come again when nothing is found: the worker then waits for them.
+    #[inline]
+    fn find_work(&self) -> Option<TaskRef> {
+        if self.is_time_to_look()
+            && let Some(task) = self.look()
+        {
+            return Some(task);
+        }
+        if let Some(task) = self.next_own() {
+            return Some(task);
+        }
+        self.empty_inbox();
+        if let Some(task) = self.pinned.borrow_mut().pop_front() {
+            return Some(task);
+        }
+        let found = self.search();
+        if found.is_some() {
+            self.found_work();
+        }
+        found
+    }
+
+    #[inline]
+    fn next_own(&self) -> Option<TaskRef> {
+        if self.lifo_left.get() > 0 {
+            if let Some(task) = self.remote().lifo.take() {
+                self.lifo_left.set(self.lifo_left.get() - 1);
+                return Some(task);
+            }
+        } else if let Some(task) = self.remote().lifo.take() {
+            self.queue.push(task);
+        }
+        self.lifo_left.set(LIFO_LIMIT);
+        let pinned_first = self.until_look.get() & 1 == 0;
+        let pinned = || self.pinned.borrow_mut().pop_front();
+        if pinned_first { pinned().or_else(|| self.queue.pop()) } else { self.queue.pop().or_else(pinned) }
+    }
+
+    #[inline]
+    fn is_time_to_look(&self) -> bool {
+        let left = self.until_look.get() - 1;
+        self.until_look.set(left);
+        left == 0
+    }
+
+    /// Looks at what depends on time, and takes one task of the injector.
+    #[cold]
+    fn look(&self) -> Option<TaskRef> {
+        let now = clock::now();
+        let elapsed = now.duration_since(self.looked.replace(now));
+        // Halve after a period that was too long (at once, if it was much too long), double after a short one.
+        let every = match self.look_every.get() {
+            _ if elapsed > LOOK_PERIOD * 8 => 1,
+            every if elapsed > LOOK_PERIOD => (every / 2).max(1),
+            every => (every * 2).min(LOOK_LIMIT),
+        };
+        self.look_every.set(every);
+        self.until_look.set(every);
+
+        self.empty_inbox();
+        if now.duration_since(self.turned.get()) >= TURN_PERIOD {
+            self.turned.set(now);
+            if self.shared.sleep.try_take_baton(self.index) {
+                self.dispatch(|| self.shared.driver.turn(Turn::Poll));
+                self.shared.sleep.release_baton(self.index);
+            } else {
+                self.fire_due();
+            }
+        } else {
+            self.fire_due();
+        }
+        match self.shared.injector.is_empty() {
+            true => None,
+            false => self.shared.injector.steal_batch_and_pop(&self.queue).success(),
+        }
+    }
+
+    fn fire_due(&self) {
+        self.dispatch(|| self.shared.driver.fire_due(self.index));
+    }
+
+    /// Looks at the injector and at the other workers' queues.
+    fn search(&self) -> Option<TaskRef> {
+        if !self.searching.get() {
+            self.searching.set(self.shared.sleep.begin_search(self.shared.workers.len()));
+            if !self.searching.get() {
+                return None;
+            }
+        }
+        let workers = &self.shared.workers;
+        for _ in 0..STEAL_ROUNDS {
+            let mut contended = false;
+            if !self.shared.injector.is_empty() {
+                match self.shared.injector.steal_batch_and_pop(&self.queue) {
+                    Steal::Success(task) => return Some(task),
+                    Steal::Retry => contended = true,
+                    Steal::Empty => {}
+                }
+            }
+            let from = self.random.borrow_mut().usize(..workers.len());
+            for victim in (from..workers.len()).chain(0..from).filter(|victim| *victim != self.index) {
+                if workers[victim].stealer.is_empty() {
+                    continue;
+                }
+                match workers[victim].stealer.steal_batch_and_pop(&self.queue) {
+                    Steal::Success(task) => return Some(task),
+                    Steal::Retry => contended = true,
+                    Steal::Empty => {}
+                }
+            }
+            if !contended {
+                break;
+            }
+        }
+        None
+    }
+
+    /// A search has found something. Who searched last passes the word on: pushes that came meanwhile relied on it.
+    fn found_work(&self) {
+        if self.stop_searching() && self.is_work_left() {
+            self.shared.sleep.notify(|| self.shared.driver.interrupt());
+        }
+    }
+
+    /// True if this worker was the last to search.
+    fn stop_searching(&self) -> bool {
+        self.searching.replace(false) && self.shared.sleep.end_search()
+    }
+
+    /// Whether there is work in sight that this worker could take.
+    fn is_work_left(&self) -> bool {
+        !self.shared.injector.is_empty()
+            || !self.remote().inbox.is_empty()
+            || self.shared.workers.iter().any(|worker| !worker.stealer.is_empty())
+    }
+
+    fn has_own_work(&self) -> bool {
+        !self.queue.is_empty() || !self.pinned.borrow().is_empty() || self.remote().lifo.is_full()
+    }
+
+    /// Sleeps until there is something to do.
+    #[cold]
+    fn sleep(&self, stop: &impl Fn() -> bool) {
+        let sleep = &self.shared.sleep;
+        let mut rest = sleep.announce(self.index, self.searching.replace(false));
+        self.shared.driver.before_park(self.index);
+        // The last look, after the announcement. `stop` is part of it: who stops us wakes those who are announced.
+        if !self.is_work_left() && !stop() {
+            loop {
+                match rest {
+                    Rest::Claimed => break,
+                    Rest::Poller { alone, watch } => {
+                        let limit = watch.then_some(WATCH);
+                        self.dispatch(|| self.shared.driver.turn(Turn::Wait { alone, limit }));
+                    }
+                    Rest::Parker { watch } => sleep.parkers().park(watch.then_some(WATCH)),
+                }
+                if self.has_own_work() || self.is_work_left() || stop() {
+                    break;
+                }
+                rest = sleep.look_up(self.index);
+                if let Rest::Poller { watch: true, .. } | Rest::Parker { watch: true } = rest
+                    && self.watch()
+                {
+                    rest = sleep.look_up(self.index);
+                }
+                if self.has_own_work() {
+                    break;
+                }
+            }
+        }
+        if sleep.withdraw(self.index) {
+            self.searching.set(true);
+        }
+        let now = clock::now();
+        self.looked.set(now);
+        self.turned.set(now);
+    }
+
+    /// Looks after workers that have not moved since the last time: takes the poller if it is unattended, and tasks out
+    /// of LIFO slots. True if that changed where this worker stands.
+    fn watch(&self) -> bool {
+        let mut seen = self.seen.borrow_mut();
+        for (victim, seen) in self.shared.workers.iter().zip(seen.iter_mut()) {
+            let polls = victim.polls();
+            if polls == std::mem::replace(seen, polls)
+                && let Some(task) = victim.lifo.take()
+            {
+                self.queue.push(task);
+            }
+        }
+        let turns = self.shared.sleep.turns();
+        turns == self.seen_turns.replace(turns) && self.shared.sleep.take_over(self.index)
+    }
+}

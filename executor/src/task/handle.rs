@@ -1,0 +1,146 @@
+//! `TaskHandle`: a task without its output.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::panic::Location;
+use std::sync::Arc;
+
+use super::cancel;
+use super::header::TaskRef;
+use super::id::TaskId;
+use super::state::Ended;
+
+/// A task, whatever it returns: what [`current_task`](crate::current_task) and [`all_tasks`](crate::all_tasks) give.
+///
+/// Handles are cheap to clone, may be used from any thread and may outlive the runtime. Two handles are equal if they
+/// stand for the same task.
+#[doc(alias = "asyncio.Task")]
+pub struct TaskHandle(TaskRef);
+
+impl TaskHandle {
+    /// A handle that owns a reference, which the caller passes to it.
+    pub(crate) fn from_owned(task: TaskRef) -> TaskHandle {
+        TaskHandle(task)
+    }
+
+    /// A handle with a reference of its own.
+    pub(crate) fn new(task: TaskRef) -> TaskHandle {
+        task.header().state.add_ref();
+        TaskHandle(task)
+    }
+
+    pub(crate) fn task(&self) -> TaskRef {
+        self.0
+    }
+
+    /// Requests that the task be cancelled: true unless it has ended.
+    ///
+    /// The task is not interrupted: a cancellation is raised at the await where it is suspended, the next time it runs.
+    /// It may clean up, and may catch the cancellation. See `catch_cancelled`.
+    #[doc(alias = "asyncio.Task.cancel")]
+    pub fn cancel(&self) -> bool {
+        cancel::cancel(self.0, None)
+    }
+
+    /// [`cancel`](Self::cancel), with a message for whoever catches the cancellation.
+    pub fn cancel_with(&self, message: impl Into<Arc<str>>) -> bool {
+        cancel::cancel(self.0, Some(message.into()))
+    }
+
+    /// The number of requests to cancel that were not taken back.
+    #[doc(alias = "asyncio.Task.cancelling")]
+    pub fn cancelling(&self) -> usize {
+        cancel::cancelling(self.0)
+    }
+
+    /// Takes one request to cancel back, and gives the number that remain.
+    ///
+    /// At zero, a request that is not on its way yet (the task was not suspended when it came) is dropped.
+    #[doc(alias = "asyncio.Task.uncancel")]
+    pub fn uncancel(&self) -> usize {
+        cancel::uncancel(self.0)
+    }
+
+    /// Whether the task has ended: with a value, a panic, or cancelled.
+    #[doc(alias = "asyncio.Task.done")]
+    pub fn done(&self) -> bool {
+        self.0.header().state.ended().is_some()
+    }
+
+    /// Whether the task ended cancelled.
+    #[doc(alias = "asyncio.Task.cancelled")]
+    pub fn cancelled(&self) -> bool {
+        self.0.header().state.ended() == Some(Ended::Cancelled)
+    }
+
+    /// The task's name: `Task-` and its id, unless one was set.
+    #[doc(alias = "asyncio.Task.get_name")]
+    pub fn name(&self) -> String {
+        let own = self.0.header().try_extras().and_then(|extras| extras.name.lock().clone());
+        own.map_or_else(|| format!("Task-{}", self.id()), |name| name.to_string())
+    }
+
+    /// Gives the task a name.
+    #[doc(alias = "asyncio.Task.set_name")]
+    pub fn set_name(&self, name: impl Into<String>) {
+        *self.0.header().extras().name.lock() = Some(Arc::from(name.into()));
+    }
+
+    /// The task's id, unique in the process.
+    pub fn id(&self) -> TaskId {
+        self.0.header().id
+    }
+
+    /// The id of the task that created this one.
+    pub fn parent_id(&self) -> Option<TaskId> {
+        Some(self.0.header().parent).filter(|parent| *parent != TaskId::NONE)
+    }
+
+    /// Where the task was created.
+    pub fn created_at(&self) -> &'static Location<'static> {
+        self.0.header().site
+    }
+
+    /// Another handle of the same task.
+    pub fn handle(&self) -> TaskHandle {
+        self.clone()
+    }
+}
+
+impl Clone for TaskHandle {
+    fn clone(&self) -> TaskHandle {
+        TaskHandle::new(self.0)
+    }
+}
+
+impl Drop for TaskHandle {
+    fn drop(&mut self) {
+        self.0.drop_ref();
+    }
+}
+
+impl PartialEq for TaskHandle {
+    fn eq(&self, other: &TaskHandle) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for TaskHandle {}
+
+impl Hash for TaskHandle {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id().hash(state);
+    }
+}
+
+impl fmt::Debug for TaskHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.0.header().state.ended() {
+            None => "pending",
+            Some(Ended::Value) => "finished",
+            Some(Ended::Cancelled) => "cancelled",
+            Some(Ended::Panicked) => "panicked",
+        };
+        write!(f, "<Task {:?} {state}, created at {}>", self.name(), self.created_at())
+    }
+}

@@ -1,0 +1,174 @@
+//! One step of a task, from the queue to what comes of it.
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use kumihimo_context::{self as context, CancelMessage, PollGuard};
+
+use super::cancel;
+use super::failure::{Failure, Panicked};
+use super::header::{Header, Payload, TaskRef};
+use super::state::{Complete, Ended, Start, Step, Suspend};
+use super::waker;
+use crate::clock;
+
+/// A poll longer than this makes its task *heavy*: before the reactor next has it polled, somebody else takes the
+/// poller. About the time in which an idle worker is woken and gets there.
+const HEAVY: Duration = Duration::from_micros(50);
+
+/// What the worker does after a step.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum After {
+    /// Nothing. The task may be gone.
+    Nothing,
+    /// Put the task at the end of a queue.
+    Schedule,
+}
+
+/// How a flavour runs tasks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    /// Operations per poll.
+    pub(crate) budget: u32,
+    /// Requests travel along await links, at once.
+    pub(crate) links: bool,
+}
+
+/// Runs the step that `start` describes.
+#[inline]
+pub(crate) fn step(task: TaskRef, start: Start, manner: Manner) -> After {
+    let header = task.header();
+    let guard = context::enter(task.as_ptr().cast(), manner.budget);
+    match start.step {
+        Step::Poll => {}
+        Step::Deliver => guard.deliver(request_message(header)),
+        Step::DropUnpolled => {
+            let message = request_message(header);
+            return end_cancelled(task, guard, message);
+        }
+    }
+    if start.passed_on {
+        guard.passed_on();
+    }
+    let began = start.io_woken.then(clock::now);
+    let waker = waker::borrowed(task);
+    // SAFETY: the task is running, and on this worker alone; the future has not completed.
+    let polled = unsafe { (header.vtable.poll)(task.pointer(), &mut Context::from_waker(&waker)) };
+    match polled {
+        Poll::Pending => {
+            let ending = guard.ending();
+            if ending.cancelled {
+                let message = guard.message();
+                return end_cancelled(task, guard, message);
+            }
+            drop(guard);
+            if let Some(began) = began {
+                let heavy = began.elapsed() > HEAVY;
+                if heavy != start.heavy {
+                    header.state.set_heavy(heavy);
+                }
+            }
+            header.set_wait(ending.wait);
+            suspend(task, ending, manner)
+        }
+        Poll::Ready(Ok(())) if guard.undelivered() => end_instead_of_value(task, guard, None),
+        Poll::Ready(Ok(())) => match header.state.complete(Ended::Value) {
+            Complete::Done { orphaned } => {
+                drop(guard);
+                finish(task, orphaned)
+            }
+            Complete::Undelivered => {
+                let message = request_message(header);
+                end_instead_of_value(task, guard, message)
+            }
+        },
+        Poll::Ready(Err(payload)) => end_panicked(task, guard, payload),
+    }
+}
+
+/// Drops an unfinished task's future at the end of its loop. The caller has seized the task.
+pub(crate) fn abandon(task: TaskRef) {
+    let guard = context::enter(task.as_ptr().cast(), context::UNLIMITED);
+    let _: After = end_cancelled(task, guard, None);
+}
+
+#[inline]
+fn suspend(task: TaskRef, ending: context::Ending, manner: Manner) -> After {
+    let target = if manner.links { ending.wait.target() } else { None };
+    // From the transition on, another worker may run, complete and free the task: it is not touched any more, save where
+    // the transition says that it is still ours to schedule.
+    match task.header().state.suspend(ending.rearmed, target.is_some()) {
+        Suspend::Idle => After::Nothing,
+        Suspend::Schedule => After::Schedule,
+        Suspend::PassOn => {
+            let message = request_message(task.header());
+            let inner = TaskRef::from_tagged(target.expect("only a linked task passes on").cast_mut().cast());
+            let _ = cancel::cancel(inner, message);
+            After::Nothing
+        }
+    }
+}
+
+#[cold]
+fn request_message(header: &Header) -> CancelMessage {
+    header.extras().requests.lock().message.take()
+}
+
+/// The future returned a value, but a cancellation came first: the value is lost (CPython does the same).
+#[cold]
+fn end_instead_of_value(task: TaskRef, guard: PollGuard, message: CancelMessage) -> After {
+    let message = if guard.undelivered() { guard.message() } else { message };
+    // SAFETY: the future stored its output, which nobody else has seen.
+    unsafe { (task.header().vtable.drop_output)(task.pointer()) };
+    drop(guard);
+    fail(task, Failure::Cancelled(message))
+}
+
+#[cold]
+fn end_cancelled(task: TaskRef, guard: PollGuard, message: CancelMessage) -> After {
+    // Destructors run as part of the task, and forwards in there owe nothing any more.
+    // SAFETY: the task is running (or seized), its future is there and is not used again.
+    let dropped = context::discard(|| unsafe { (task.header().vtable.drop_future)(task.pointer()) });
+    match dropped {
+        Ok(()) => {
+            drop(guard);
+            fail(task, Failure::Cancelled(message))
+        }
+        Err(payload) => end_panicked(task, guard, payload),
+    }
+}
+
+#[cold]
+fn end_panicked(task: TaskRef, guard: PollGuard, payload: Payload) -> After {
+    drop(guard);
+    fail(task, Failure::Panicked(Panicked::new(payload)))
+}
+
+#[cold]
+fn fail(task: TaskRef, failure: Failure) -> After {
+    let ended = match failure {
+        Failure::Cancelled(_) => Ended::Cancelled,
+        Failure::Panicked(_) => Ended::Panicked,
+    };
+    // SAFETY: the stage is empty (the future and any output are gone) and large enough for a box.
+    unsafe { task.stage::<Box<Failure>>().write(Box::new(failure)) };
+    match task.header().state.complete(ended) {
+        Complete::Done { orphaned } => finish(task, orphaned),
+        Complete::Undelivered => unreachable!("only values wait for deliveries"),
+    }
+}
+
+/// The task is complete: tells its awaiters, and gives up what the registry holds.
+#[inline]
+fn finish(task: TaskRef, orphaned: bool) -> After {
+    let header = task.header();
+    header.waiters.close();
+    // SAFETY: the registry has held the task until now, so its runtime is alive.
+    unsafe { &*header.runtime }.registry.remove(task);
+    if orphaned {
+        task.drop_outcome();
+    }
+    task.drop_ref();
+    After::Nothing
+}

@@ -1,0 +1,109 @@
+//! Awaiting a task: what `Task`, `SharedTask` and `Outcome` have in common.
+
+use std::panic::resume_unwind;
+use std::task::{Context, Poll, ready};
+
+use kumihimo_context::{self as context, Forward, Leaf, WaitWord};
+
+use super::cancel;
+use super::failure::{Failure, TaskError};
+use super::header::TaskRef;
+use super::state::Ended;
+use super::waiters::Registered;
+
+/// The part of a future that waits for a task's end.
+#[derive(Debug, Default)]
+pub(crate) struct Join {
+    /// Whether, and where, the task will wake us.
+    registered: Registered,
+    /// Passes cancellations on to the task.
+    forward: Forward,
+    /// Gives way to a cancellation once the task has ended.
+    leaf: Leaf,
+}
+
+impl Join {
+    /// Waits until `task` has ended.
+    #[inline]
+    pub(crate) fn poll_end(&mut self, task: TaskRef, cx: &mut Context<'_>) -> Poll<Ended> {
+        let header = task.header();
+        if header.state.ended().is_none() && self.wait(task, cx) {
+            return Poll::Pending;
+        }
+        ready!(self.leaf.enter(cx));
+        self.registered = Registered::No;
+        Poll::Ready(header.state.ended().expect("the task has ended"))
+    }
+
+    /// Registers with a task that has not ended; false if it has, after all.
+    fn wait(&mut self, task: TaskRef, cx: &mut Context<'_>) -> bool {
+        assert!(
+            !std::ptr::eq(context::current_task(), task.as_ptr().cast()),
+            "a task awaits itself, and would wait for ever: {:?}",
+            task.header().site,
+        );
+        if let Some(message) = self.forward.take()
+            && !cancel::cancel(task, message.clone())
+        {
+            self.forward.give_back(message);
+            return false;
+        }
+        let waits = task.header().waiters.register(&mut self.registered, cx);
+        if waits {
+            self.leaf.forwarding();
+            self.forward.wait(WaitWord::forward(task.as_ptr().cast()));
+        }
+        waits
+    }
+
+    /// The task ended without a value: raises its cancellation here, or lets its panic go on.
+    #[cold]
+    pub(crate) fn raise<T>(&mut self, failure: &Failure) -> Poll<T> {
+        match failure {
+            Failure::Cancelled(message) => {
+                assert!(
+                    !context::current_task().is_null(),
+                    "the awaited task was cancelled, and here, outside of a kumihimo task, there is nothing to raise that \
+                     into: await `task.outcome()` and look at its error instead"
+                );
+                self.forward.raise(message.clone());
+                Poll::Pending
+            }
+            Failure::Panicked(panicked) => {
+                self.forward.settle();
+                resume_unwind(panicked.payload())
+            }
+        }
+    }
+
+    /// The task ended without a value: its end as a value, unless it was our own request that ended it.
+    #[cold]
+    pub(crate) fn outcome<T>(&mut self, failure: &Failure) -> Poll<Result<T, TaskError>> {
+        match failure {
+            Failure::Cancelled(message) if self.forward.settle() => {
+                self.forward.raise(message.clone());
+                Poll::Pending
+            }
+            failure => Poll::Ready(Err(failure.into())),
+        }
+    }
+
+    /// The task ended with a value: a request that was passed on to it is answered.
+    #[inline]
+    pub(crate) fn settle(&mut self) {
+        self.forward.settle();
+    }
+
+    /// Stops waiting.
+    #[inline]
+    pub(crate) fn leave(&mut self, task: TaskRef) {
+        task.header().waiters.deregister(&mut self.registered);
+    }
+}
+
+/// What a failed task left; the caller owns an interest.
+pub(crate) fn failure<'a>(task: TaskRef) -> &'a Failure {
+    debug_assert!(matches!(task.header().state.ended(), Some(Ended::Cancelled | Ended::Panicked)));
+    // SAFETY: the stage of a failed task holds its failure until the last owner of the output is gone.
+    unsafe { &*task.stage::<Box<Failure>>() }
+}
