@@ -1,1 +1,139 @@
-//! kumihimo
+//! kumihimo: asyncio for Rust.
+//!
+//! Python asyncio's names and semantics, cancellation included, on a multi-threaded work-stealing executor.
+//!
+//! ```
+//! use std::time::Duration;
+//! use kumihimo as asyncio;
+//!
+//! async fn say_after(delay: Duration, what: &'static str) -> &'static str {
+//!     asyncio::sleep(delay).await;
+//!     what
+//! }
+//!
+//! let (hello, world) = asyncio::run(async {
+//!     asyncio::gather((
+//!         say_after(Duration::from_millis(10), "hello"),
+//!         say_after(Duration::from_millis(20), "world"),
+//!     ))
+//!     .await
+//! });
+//! assert_eq!((hello, world), ("hello", "world"));
+//! ```
+//!
+//! # Where things are
+//!
+//! | to | there is |
+//! |---|---|
+//! | run a program | [`run`], [`Runner`], [`main`](macro@main), [`test`](macro@test) |
+//! | start and cancel tasks | [`create_task`], [`create_local_task`], [`Task`], [`TaskHandle`], [`SharedTask`], [`current_task`], [`all_tasks`] |
+//! | wait for several | [`gather`](fn@gather), [`try_gather`](fn@try_gather), [`shield`] |
+//! | clean up | [`catch_cancelled`], [`finally`], [`CancelledError`] |
+//! | wait for time | [`sleep`], [`sleep_until`], [`sleep_with`], [`interval`], [`yield_now`], [`clock`] |
+//! | call blocking code | [`to_thread`], [`EventLoop::run_in_executor`] |
+//! | use the loop | [`get_running_loop`], [`EventLoop`] |
+//! | do I/O | [`net`], [`Async`] |
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `macros` | yes | `#[kumihimo::main]`, `#[kumihimo::test]` |
+//! | `net` | yes | [`net`]: TCP listeners and streams, signals |
+//! | `hyper` | no | [`hyper`]: hyper's `rt` traits |
+//!
+//! # Coming from asyncio
+//!
+//! Exceptions are values: a coroutine that can fail returns `Result`, and "raised an exception" means `Err`, or a panic.
+//! `gather` is asyncio's `return_exceptions=True`, `try_gather` its default form. Cancelling a task raises at the await
+//! where it is suspended, as in asyncio: everything in there is dropped from the inside out, up to the nearest
+//! [`catch_cancelled`] or [`finally`], which may await.
+//!
+//! ## What the compiler catches
+//!
+//! A future that is never awaited does nothing, and is warned of:
+//!
+//! ```compile_fail
+//! #![deny(unused_must_use)]
+//! kumihimo::run(async {
+//!     kumihimo::sleep(std::time::Duration::ZERO);
+//! });
+//! ```
+//!
+//! So is a task that is dropped, and thereby detached, without a word:
+//!
+//! ```compile_fail
+//! #![deny(unused_must_use)]
+//! kumihimo::run(async {
+//!     kumihimo::create_task(async {});
+//! });
+//! ```
+//!
+//! `.await` works in `async` code only:
+//!
+//! ```compile_fail
+//! fn main() {
+//!     kumihimo::yield_now().await;
+//! }
+//! ```
+//!
+//! `create_task` takes a future (a call, `work()`), not a function:
+//!
+//! ```compile_fail
+//! async fn work() {}
+//! kumihimo::run(async { kumihimo::create_task(work).await });
+//! ```
+
+mod builder;
+mod ctrl_c;
+mod driver;
+mod event_loop;
+mod executor;
+mod gather;
+#[cfg(feature = "hyper")]
+pub mod hyper;
+mod run;
+mod runner;
+
+pub use builder::Builder;
+pub use event_loop::{EventLoop, get_running_loop, try_get_running_loop};
+pub use executor::IntoExecutor;
+pub use run::run;
+pub use runner::Runner;
+
+pub use kumihimo_blocking_pool::to_thread;
+pub use kumihimo_combinators::{catch_cancelled, finally, gather, shield, try_gather};
+pub use kumihimo_context::CancelledError;
+pub use kumihimo_executor::{
+    PanicError, ResultError, SharedTask, Task, TaskError, TaskHandle, TaskId, all_tasks, create_local_task,
+    create_task, current_task, yield_now,
+};
+pub use kumihimo_reactor::{
+    Async, Instant, Interval, Missed, clock, interval, sleep, sleep_until, sleep_with,
+};
+
+#[cfg(feature = "macros")]
+pub use kumihimo_macros::{main, test};
+
+/// The futures behind the functions, for those who need to name them.
+pub mod future {
+    pub use kumihimo_blocking_pool::ToThread;
+    pub use kumihimo_combinators::{
+        CatchCancelled, Children, Finally, FinallyOrSpawn, Gather, Gatherable, Outcomes, Shield, TryChildren,
+        TryGather,
+    };
+    pub use kumihimo_executor::{Outcome, WaitEnd, YieldNow};
+    pub use kumihimo_reactor::{Sleep, SleepWith};
+}
+
+/// Sockets and signals: feature `net`.
+#[cfg(feature = "net")]
+pub mod net {
+    pub use kumihimo_net::*;
+}
+
+/// What the macros expand to. Not for others.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::run::run_with;
+}

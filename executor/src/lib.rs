@@ -27,9 +27,13 @@ mod yield_now;
 
 pub use driver::{Driver, Turn};
 pub use scheduler::{
-    Builder, Flavor, Runtime, Scheduler, Session, all_tasks, create_local_task, create_task, current_task, is_running,
+    Builder, Flavor, Runtime, Scheduler, Session, all_tasks, create_local_task, create_task, current_task,
+    is_running,
 };
-pub use task::{Observer, Outcome, PanicError, ResultError, SharedTask, Task, TaskError, TaskHandle, TaskId};
+pub use task::{
+    Observer, Outcome, PanicError, ResultError, SharedTask, Shielded, Task, TaskError, TaskHandle, TaskId,
+    WaitEnd,
+};
 pub use yield_now::{YieldNow, yield_now};
 
 #[cfg(not(kumihimo_loom))]

@@ -156,7 +156,12 @@ where
 }
 
 #[inline]
-fn spawn<F: Future>(local: &Local, future: F, pinned: bool, site: &'static Location<'static>) -> Task<F::Output> {
+fn spawn<F: Future>(
+    local: &Local,
+    future: F,
+    pinned: bool,
+    site: &'static Location<'static>,
+) -> Task<F::Output> {
     let birth = (local.next_id(), current_id(), site);
     let task = cell::allocate(future, pinned, Arc::as_ptr(&local.shared), birth);
     enter_task(&local.shared, local.index, task);

@@ -42,7 +42,10 @@ impl Registry {
     /// Enters a new task, which nobody else knows yet. False if the loop is closed.
     #[inline]
     pub(crate) fn insert(&self, shard: usize, task: TaskRef) -> bool {
-        let place = |slot: usize| Place { shard: shard as u32, slot: u32::try_from(slot).expect("2^32 tasks at once") };
+        let place = |slot: usize| Place {
+            shard: shard as u32,
+            slot: u32::try_from(slot).expect("2^32 tasks at once"),
+        };
         let mut shard = self.shards[shard].lock();
         if shard.closed {
             return false;
@@ -80,7 +83,9 @@ impl Registry {
         let mut all = Vec::new();
         for shard in &self.shards {
             let shard = shard.lock();
-            all.extend(shard.tasks().filter(|task| task.header().state.ended().is_none()).map(TaskHandle::new));
+            all.extend(
+                shard.tasks().filter(|task| task.header().state.ended().is_none()).map(TaskHandle::new),
+            );
         }
         all
     }

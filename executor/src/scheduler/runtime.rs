@@ -53,14 +53,16 @@ impl Runtime {
         let (_, queue) = queues.next().expect("there is at least one worker");
         let local = Local::new(shared.clone(), 0, queue);
         // From here on, dropping the runtime stops the threads that were started.
-        let mut runtime = Runtime { shared, local, threads: Vec::new(), sessions: Cell::new(0), not_send: PhantomData };
+        let mut runtime =
+            Runtime { shared, local, threads: Vec::new(), sessions: Cell::new(0), not_send: PhantomData };
         for (index, queue) in queues {
             let shared = runtime.shared.clone();
             let thread = std::thread::Builder::new()
                 .name(format!("{}-{index}", config.thread_name))
                 .spawn(move || work(Local::new(shared, index, queue)))
                 .map_err(|error| {
-                    let text = format!("worker thread {index} of {} could not be started: {error}", config.workers);
+                    let text =
+                        format!("worker thread {index} of {} could not be started: {error}", config.workers);
                     io::Error::new(error.kind(), text)
                 })?;
             runtime.threads.push(thread);
@@ -95,7 +97,11 @@ impl Runtime {
     ///
     /// If this thread runs a loop already.
     #[track_caller]
-    pub fn block_on<F: Future>(&self, main: F, observe: impl FnOnce(&TaskHandle)) -> Result<F::Output, TaskError> {
+    pub fn block_on<F: Future>(
+        &self,
+        main: F,
+        observe: impl FnOnce(&TaskHandle),
+    ) -> Result<F::Output, TaskError> {
         super::panic_if_running();
         let mut output = None;
         let mut future = Some(main);

@@ -294,7 +294,9 @@ impl Sleep {
         }
         let watch = inner.watcher == Some(worker);
         match inner.holder {
-            Some(Holder { worker: holder, waiting: true }) if holder == worker => Rest::Poller { alone, watch },
+            Some(Holder { worker: holder, waiting: true }) if holder == worker => {
+                Rest::Poller { alone, watch }
+            }
             _ if inner.sleepers.contains(&worker) => Rest::Parker { watch },
             _ => Rest::Claimed,
         }

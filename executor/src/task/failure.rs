@@ -149,7 +149,9 @@ pub enum ResultError {
 impl fmt::Display for ResultError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ResultError::NotReady => f.write_str("the result is not ready: the task has not ended; await it first"),
+            ResultError::NotReady => {
+                f.write_str("the result is not ready: the task has not ended; await it first")
+            }
             ResultError::Task(error) => error.fmt(f),
         }
     }

@@ -3,11 +3,14 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::panic::Location;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use super::cancel;
 use super::header::TaskRef;
 use super::id::TaskId;
+use super::join::Join;
 use super::state::Ended;
 
 /// A task, whatever it returns: what [`current_task`](crate::current_task) and [`all_tasks`](crate::all_tasks) give.
@@ -101,6 +104,15 @@ impl TaskHandle {
         self.0.header().site
     }
 
+    /// Waits until the task has ended, in whatever way.
+    ///
+    /// # Cancellation
+    ///
+    /// Is for the awaiter alone: the task is not cancelled.
+    pub fn wait_end(&self) -> WaitEnd {
+        WaitEnd { handle: self.clone(), join: Join::default() }
+    }
+
     /// Another handle of the same task.
     pub fn handle(&self) -> TaskHandle {
         self.clone()
@@ -142,5 +154,28 @@ impl fmt::Debug for TaskHandle {
             Some(Ended::Panicked) => "panicked",
         };
         write!(f, "<Task {:?} {state}, created at {}>", self.name(), self.created_at())
+    }
+}
+
+/// See [`TaskHandle::wait_end`].
+#[derive(Debug)]
+#[must_use = "a future does nothing unless it is awaited"]
+pub struct WaitEnd {
+    handle: TaskHandle,
+    join: Join,
+}
+
+impl Future for WaitEnd {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let task = self.handle.task();
+        self.join.poll_end_alone(task, cx).map(drop)
+    }
+}
+
+impl Drop for WaitEnd {
+    fn drop(&mut self) {
+        self.join.leave(self.handle.task());
     }
 }

@@ -76,7 +76,7 @@ pub(crate) fn step(task: TaskRef, start: Start, manner: Manner) -> After {
         Poll::Ready(Ok(())) => match header.state.complete(Ended::Value) {
             Complete::Done { orphaned } => {
                 drop(guard);
-                finish(task, orphaned)
+                finish(task, orphaned, true)
             }
             Complete::Undelivered => {
                 let message = request_message(header);
@@ -154,16 +154,16 @@ fn fail(task: TaskRef, failure: Failure) -> After {
     // SAFETY: the stage is empty (the future and any output are gone) and large enough for a box.
     unsafe { task.stage::<Box<Failure>>().write(Box::new(failure)) };
     match task.header().state.complete(ended) {
-        Complete::Done { orphaned } => finish(task, orphaned),
+        Complete::Done { orphaned } => finish(task, orphaned, false),
         Complete::Undelivered => unreachable!("only values wait for deliveries"),
     }
 }
 
 /// The task is complete: tells its awaiters, and gives up what the registry holds.
 #[inline]
-fn finish(task: TaskRef, orphaned: bool) -> After {
+fn finish(task: TaskRef, orphaned: bool, with_value: bool) -> After {
     let header = task.header();
-    header.waiters.close();
+    header.waiters.close(with_value);
     // SAFETY: the registry has held the task until now, so its runtime is alive.
     unsafe { &*header.runtime }.registry.remove(task);
     if orphaned {

@@ -10,7 +10,6 @@ impl TaskId {
     /// No task: ids count from one.
     pub(crate) const NONE: TaskId = TaskId(0);
 
-
     /// The number.
     pub const fn as_u64(self) -> u64 {
         self.0

@@ -1,15 +1,16 @@
 //! Awaiting a task: what `Task`, `SharedTask` and `Outcome` have in common.
 
 use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use kumihimo_context::{self as context, Forward, Leaf, WaitWord};
+use kumihimo_context::{self as context, Forward, Leaf, WaitKind, WaitWord};
 
 use super::cancel;
 use super::failure::{Failure, TaskError};
 use super::header::TaskRef;
 use super::state::Ended;
-use super::waiters::Registered;
+use super::waiters::{Observer, Registered};
 
 /// The part of a future that waits for a task's end.
 #[derive(Debug, Default)]
@@ -35,13 +36,27 @@ impl Join {
         Poll::Ready(header.state.ended().expect("the task has ended"))
     }
 
+    /// As [`poll_end`](Self::poll_end), but a cancellation is for the awaiter alone: to it, this is a leaf.
+    pub(crate) fn poll_end_alone(&mut self, task: TaskRef, cx: &mut Context<'_>) -> Poll<Ended> {
+        ready!(self.leaf.enter(cx));
+        panic_if_self(task);
+        if task.header().state.ended().is_none() && task.header().waiters.register(&mut self.registered, cx) {
+            self.leaf.wait(WaitKind::Other);
+            return Poll::Pending;
+        }
+        self.registered = Registered::No;
+        Poll::Ready(task.header().state.ended().expect("the task has ended"))
+    }
+
+    /// Has an observer told of the end, in place of whoever waited through this before.
+    pub(crate) fn observe(&mut self, task: TaskRef, observer: Arc<dyn Observer>, index: usize) -> bool {
+        self.leave(task);
+        task.header().waiters.observe(observer, index, &mut self.registered)
+    }
+
     /// Registers with a task that has not ended; false if it has, after all.
     fn wait(&mut self, task: TaskRef, cx: &mut Context<'_>) -> bool {
-        assert!(
-            !std::ptr::eq(context::current_task(), task.as_ptr().cast()),
-            "a task awaits itself, and would wait for ever: {:?}",
-            task.header().site,
-        );
+        panic_if_self(task);
         if let Some(message) = self.forward.take()
             && !cancel::cancel(task, message.clone())
         {
@@ -99,6 +114,14 @@ impl Join {
     pub(crate) fn leave(&mut self, task: TaskRef) {
         task.header().waiters.deregister(&mut self.registered);
     }
+}
+
+fn panic_if_self(task: TaskRef) {
+    assert!(
+        !std::ptr::eq(context::current_task(), task.as_ptr().cast()),
+        "a task awaits itself, and would wait for ever: the one created at {}",
+        task.header().site,
+    );
 }
 
 /// What a failed task left; the caller owns an interest.

@@ -19,8 +19,8 @@ pub(crate) mod waiters;
 pub(crate) mod waker;
 
 pub use failure::{PanicError, ResultError, TaskError};
-pub use handle::TaskHandle;
+pub use handle::{TaskHandle, WaitEnd};
 pub use id::TaskId;
-pub use owned::{Outcome, Task};
+pub use owned::{Outcome, Shielded, Task};
 pub use shared::SharedTask;
 pub use waiters::Observer;

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::ptr;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use super::failure::{ResultError, TaskError};
@@ -14,6 +15,7 @@ use super::header::TaskRef;
 use super::join::{self, Join};
 use super::shared::{self, SharedTask};
 use super::state::Ended;
+use super::waiters::Observer;
 
 /// A running task: asyncio's `Task`.
 ///
@@ -55,12 +57,13 @@ unsafe impl<T: Send + Sync> Sync for Output<T> {}
 impl<T> Task<T> {
     /// Takes over an interest.
     pub(crate) fn from_owned(task: TaskRef) -> Task<T> {
-        Task {
-            handle: std::mem::ManuallyDrop::new(TaskHandle::from_owned(task)),
-            join: Join::default(),
-            taken: false,
-            output: PhantomData,
-        }
+        Task::from_parts(task, Join::default(), false)
+    }
+
+    /// Takes over an interest, and how far waiting has got.
+    pub(crate) fn from_parts(task: TaskRef, join: Join, taken: bool) -> Task<T> {
+        let handle = std::mem::ManuallyDrop::new(TaskHandle::from_owned(task));
+        Task { handle, join, taken, output: PhantomData }
     }
 
     pub(crate) fn task(&self) -> TaskRef {
@@ -92,6 +95,28 @@ impl<T> Task<T> {
             None | Some(Ended::Value) => Err(ResultError::NotReady),
             Some(_) => Err(ResultError::Task(join::failure(self.task()).into())),
         }
+    }
+
+    /// What the task ended with, moved out (or cloned, if others share it); `None` while it runs.
+    ///
+    /// For combinators, which look at many tasks; it neither raises nor panics.
+    pub fn try_take(&mut self) -> Option<Result<T, TaskError>> {
+        Some(match self.task().header().state.ended()? {
+            Ended::Value => Ok(self.take()),
+            _ => Err(join::failure(self.task()).into()),
+        })
+    }
+
+    /// Has `observer` told when the task ends, instead of waking who awaits it. False if it has ended already.
+    ///
+    /// Nobody is told once the `Task` is dropped.
+    pub fn observe(&mut self, observer: Arc<dyn Observer>, index: usize) -> bool {
+        self.join.observe(self.handle.task(), observer, index)
+    }
+
+    /// Waits for the task without passing cancellations on to it: what `shield` is made of.
+    pub fn shielded(self) -> Shielded<T> {
+        Shielded(self)
     }
 
     /// How the task failed, if it did.
@@ -204,5 +229,38 @@ impl<T> Unpin for Outcome<T> {}
 impl<T> fmt::Debug for Outcome<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Outcome").field(&self.0).finish()
+    }
+}
+
+/// A task whose awaiter can be cancelled alone; see [`Task::shielded`].
+#[must_use = "a future does nothing unless it is awaited"]
+pub struct Shielded<T>(Task<T>);
+
+impl<T> Future for Shielded<T> {
+    type Output = T;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let this = &mut self.get_mut().0;
+        let task = this.handle.task();
+        match ready!(this.join.poll_end_alone(task, cx)) {
+            Ended::Value => Poll::Ready(this.take()),
+            _ => this.join.raise(join::failure(task)),
+        }
+    }
+}
+
+impl<T> Unpin for Shielded<T> {}
+
+impl<T> Deref for Shielded<T> {
+    type Target = TaskHandle;
+
+    fn deref(&self) -> &TaskHandle {
+        &self.0
+    }
+}
+
+impl<T> fmt::Debug for Shielded<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Shielded").field(&self.0).finish()
     }
 }

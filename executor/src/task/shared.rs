@@ -6,10 +6,10 @@ use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use super::failure::TaskError;
 use super::handle::TaskHandle;
 use super::header::TaskRef;
 use super::join::{self, Join};
+use super::owned::{Outcome, Task};
 use super::state::Ended;
 
 /// A task that any number of awaiters share: each gets a clone of the output.
@@ -49,7 +49,8 @@ pub(crate) fn shared_clone<T>(task: TaskRef) -> Option<T> {
         return None;
     }
     let sharing = task.header().extras().sharing.lock();
-    let clone = sharing.expect("an output is shared through `SharedTask` only, which leaves its clone function");
+    let clone =
+        sharing.expect("an output is shared through `SharedTask` only, which leaves its clone function");
     let mut output = std::mem::MaybeUninit::<T>::uninit();
     // SAFETY: `SharedTask<T>` left the function for this very `T`; the output is there, and the lock makes us alone.
     unsafe {
@@ -72,21 +73,23 @@ impl<T: Clone> SharedTask<T> {
     }
 
     /// How the task ends, as a value; see [`Task::outcome`](crate::Task::outcome).
-    pub fn outcome(self) -> impl Future<Output = Result<T, TaskError>> {
-        let mut this = self;
-        std::future::poll_fn(move |cx| {
-            let task = this.handle.task();
-            match ready!(this.join.poll_end(task, cx)) {
-                Ended::Value => Poll::Ready(Ok(this.output())),
-                _ => this.join.outcome(join::failure(task)),
-            }
-        })
+    pub fn outcome(self) -> Outcome<T> {
+        Task::from(self).outcome()
     }
 
     fn output(&mut self) -> T {
         assert!(!self.taken, "a task was awaited again after it had given its output");
         self.join.settle();
         clone_output(self.handle.task())
+    }
+}
+
+impl<T> From<SharedTask<T>> for Task<T> {
+    /// The same task, as one more owner among those that share it; the last of them moves the output out.
+    fn from(shared: SharedTask<T>) -> Task<T> {
+        let mut shared = std::mem::ManuallyDrop::new(shared);
+        let (task, join) = (shared.handle.task(), std::mem::take(&mut shared.join));
+        Task::from_parts(task, join, shared.taken)
     }
 }
 

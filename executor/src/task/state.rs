@@ -192,7 +192,10 @@ impl State {
     #[inline]
     pub(crate) fn start(&self) -> Start {
         self.update(|s| {
-            debug_assert!(s & (SCHEDULED | RUNNING | COMPLETE) == SCHEDULED, "a task was in two queues: {s:#x}");
+            debug_assert!(
+                s & (SCHEDULED | RUNNING | COMPLETE) == SCHEDULED,
+                "a task was in two queues: {s:#x}"
+            );
             let next = s & !(SCHEDULED | PENDING | COMMITTED | IO_WOKEN | PASSED_ON) | RUNNING | STARTED;
             let step = match s & (PENDING | COMMITTED) {
                 0 => Step::Poll,

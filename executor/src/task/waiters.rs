@@ -28,8 +28,8 @@ const TAGS: usize = 3;
 
 /// Is told, on the worker that ran it, that a task has ended. Must be quick and must not panic.
 pub trait Observer: Send + Sync {
-    /// The task registered under this index has ended.
-    fn ended(&self, index: usize);
+    /// The task registered under this index has ended, with a value or not.
+    fn ended(&self, index: usize, with_value: bool);
 }
 
 /// The word. See the module's table.
@@ -119,7 +119,12 @@ impl Waiters {
     }
 
     /// Adds an observer. False if the task has ended already, and the observer will not be told.
-    pub(crate) fn observe(&self, observer: Arc<dyn Observer>, index: usize, registered: &mut Registered) -> bool {
+    pub(crate) fn observe(
+        &self,
+        observer: Arc<dyn Observer>,
+        index: usize,
+        registered: &mut Registered,
+    ) -> bool {
         self.update_list(registered, Waiter::Observer(observer, index))
     }
 
@@ -174,7 +179,7 @@ impl Waiters {
 
     /// The task is complete: tells everybody, in the order in which they came.
     #[inline]
-    pub(crate) fn close(&self) {
+    pub(crate) fn close(&self, with_value: bool) {
         let mut word = self.0.load(Acquire);
         loop {
             match word.addr() {
@@ -194,11 +199,14 @@ impl Waiters {
         }
         match word.addr() {
             0 => {}
-            addr if addr & TAGS == TASK => Waiter::Task(TaskRef::from_tagged(word.cast())).tell(),
+            addr if addr & TAGS == TASK => Waiter::Task(TaskRef::from_tagged(word.cast())).tell(with_value),
             _ => {
                 // SAFETY: without tags the word is a list that `unlock` boxed, and the exchange made it ours alone.
                 let list = unsafe { Box::from_raw(word) };
-                list.entries.into_iter().filter_map(|(_, waiter)| waiter).for_each(Waiter::tell);
+                list.entries
+                    .into_iter()
+                    .filter_map(|(_, waiter)| waiter)
+                    .for_each(|waiter| waiter.tell(with_value));
             }
         }
     }
@@ -243,7 +251,7 @@ impl Waiters {
 
 impl Drop for Waiters {
     fn drop(&mut self) {
-        self.close();
+        self.close(false);
     }
 }
 
@@ -275,11 +283,11 @@ impl List {
 
 impl Waiter {
     /// The end of the task is told; a panic in somebody's waker harms nobody else.
-    fn tell(self) {
+    fn tell(self, with_value: bool) {
         match self {
             Waiter::Task(task) => task.wake(),
             Waiter::Waker(waker) => drop(catch_unwind(AssertUnwindSafe(|| waker.wake()))),
-            Waiter::Observer(observer, index) => observer.ended(index),
+            Waiter::Observer(observer, index) => observer.ended(index, with_value),
         }
     }
 

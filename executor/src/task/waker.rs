@@ -22,12 +22,6 @@ pub(crate) fn task_of(waker: &Waker) -> Option<TaskRef> {
     std::ptr::eq(waker.vtable(), &VTABLE).then(|| from_raw(waker.data()))
 }
 
-/// A waker that owns a reference, which the caller passes to it.
-pub(crate) fn owned(task: TaskRef) -> Waker {
-    // SAFETY: the vtable upholds the contract; the reference comes from the caller.
-    unsafe { Waker::new(task.as_ptr().cast(), &VTABLE) }
-}
-
 fn from_raw(data: *const ()) -> TaskRef {
     let header = data.cast_mut().cast::<Header>();
     // SAFETY: made from a `TaskRef` in `borrowed`, `owned` or `clone`.

@@ -1,0 +1,230 @@
+//! Models of the slot's hand-over and of the crew's sleep and wake.
+//!
+//! Run: `RUSTFLAGS="--cfg kumihimo_loom" cargo test -p kumihimo-blocking-pool --release --lib loom`. The preemption
+//! bound and the time measured for it stand beside each model.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use loom::sync::atomic::AtomicUsize as LoomUsize;
+use loom::sync::{Condvar, Mutex};
+use loom::thread;
+
+use crate::job::Job;
+use crate::slot::{Await, Run, Slot};
+use crate::{JobError, ThreadPool};
+
+/// Checks every schedule with at most so many preemptions.
+fn model(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.check(f);
+}
+
+/// Counts its wake-ups and lets a thread wait for them.
+///
+/// Made of loom's parts, so that a wake-up that never comes is a deadlock that loom reports.
+struct Bell {
+    rings: Mutex<usize>,
+    rung: Condvar,
+}
+
+impl Bell {
+    fn new() -> Arc<Bell> {
+        Arc::new(Bell { rings: Mutex::new(0), rung: Condvar::new() })
+    }
+
+    fn wait_for(&self, rings: usize) {
+        let mut now = self.rings.lock().unwrap();
+        while *now < rings {
+            now = self.rung.wait(now).unwrap();
+        }
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        *self.rings.lock().unwrap() += 1;
+        self.rung.notify_one();
+    }
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    let bell = Bell::new();
+    let waker = Waker::from(Arc::clone(&bell));
+    let mut future = pin!(future);
+    for polls in 1.. {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return value;
+        }
+        bell.wait_for(polls);
+    }
+    unreachable!()
+}
+
+/// A value whose life is counted.
+struct Counted(std::sync::Arc<LoomUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
+/// A slot, seen from both sides.
+fn slot<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> (Arc<dyn Run>, Arc<dyn Await<T>>) {
+    let slot = Arc::new(Slot::new(f, None));
+    (Arc::clone(&slot) as _, slot as _)
+}
+
+/// Complete, 3 ms.
+#[test]
+fn loom_slot_hands_over_and_wakes() {
+    model(5, || {
+        let (run, handle) = slot(|| Box::new(7));
+        let pool = thread::spawn(move || run.run());
+        assert_eq!(*block_on(Job::new(handle)), 7);
+        pool.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_slot_polled_with_two_wakers() {
+    model(5, || {
+        let (run, handle) = slot(|| Box::new(7));
+        let pool = thread::spawn(move || run.run());
+        let first = Bell::new();
+        let waker = Waker::from(Arc::clone(&first));
+        let mut job = Job::new(handle);
+        match pin!(&mut job).poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(value) => assert_eq!(*value, 7),
+            Poll::Pending => assert_eq!(*block_on(job), 7),
+        }
+        pool.join().unwrap();
+        // Only a completion that came between the two polls rings the first bell.
+        assert!(*first.rings.lock().unwrap() <= 1);
+    });
+}
+
+#[test]
+fn loom_slot_dropped_while_it_runs() {
+    model(5, || {
+        let (captured, output) =
+            (std::sync::Arc::new(LoomUsize::new(0)), std::sync::Arc::new(LoomUsize::new(0)));
+        let (c, o) = (Counted(captured.clone()), Counted(output.clone()));
+        let (run, handle) = slot(move || {
+            drop(c);
+            o
+        });
+        let pool = thread::spawn(move || run.run());
+        let mut job = Job::new(handle);
+        let polled = pin!(&mut job).poll(&mut Context::from_waker(Waker::noop())).is_ready();
+        drop(job);
+        if polled {
+            assert_eq!(output.load(Relaxed), 1, "the value was dropped with the poll's result");
+        }
+        pool.join().unwrap();
+        assert_eq!((captured.load(Relaxed), output.load(Relaxed)), (1, 1), "each is dropped exactly once");
+    });
+}
+
+#[test]
+fn loom_slot_taken_back_or_run() {
+    model(5, || {
+        let runs = std::sync::Arc::new(LoomUsize::new(0));
+        let seen = runs.clone();
+        let slot = Arc::new(Slot::new(
+            move || {
+                seen.fetch_add(1, Relaxed);
+            },
+            None,
+        ));
+        let run = Arc::clone(&slot);
+        let pool = thread::spawn(move || run.run());
+        let back = slot.take_back();
+        pool.join().unwrap();
+        assert_eq!(runs.load(Relaxed), usize::from(back.is_none()));
+    });
+}
+
+#[test]
+fn loom_slot_refused_or_withdrawn() {
+    model(5, || {
+        let (run, handle) = slot(|| ());
+        let pool = thread::spawn(move || run.refuse(JobError::Cancelled));
+        let job = Job::new(handle);
+        assert!(matches!(block_on(job.outcome()), Err(JobError::Cancelled)));
+        pool.join().unwrap();
+    });
+}
+
+fn pool(max_workers: usize) -> ThreadPool {
+    ThreadPool::builder().max_workers(max_workers).keep_alive(Duration::MAX).build()
+}
+
+/// One thread that may park between the jobs: no push is overlooked.
+#[test]
+fn loom_crew_one_thread_two_jobs() {
+    model(3, || {
+        let pool = pool(1);
+        block_on(pool.submit(|| ()));
+        block_on(pool.submit(|| ()));
+        pool.shutdown(false).wait();
+    });
+}
+
+/// Two jobs that need each other: the second thread is started however the first one is.
+#[test]
+fn loom_crew_runs_in_parallel() {
+    model(2, || {
+        let pool = pool(2);
+        let bells = [Bell::new(), Bell::new()];
+        let jobs = [0, 1].map(|me| {
+            let (mine, other) = (bells[me].clone(), bells[1 - me].clone());
+            pool.submit(move || {
+                other.wake();
+                mine.wait_for(1);
+            })
+        });
+        for job in jobs {
+            block_on(job);
+        }
+        pool.shutdown(false).wait();
+    });
+}
+
+/// Two submitters and one thread.
+#[test]
+fn loom_crew_two_submitters() {
+    model(2, || {
+        let pool = pool(1);
+        let other = pool.clone();
+        let submitter = thread::spawn(move || block_on(other.submit(|| 1)));
+        assert_eq!(block_on(pool.submit(|| 2)), 2);
+        assert_eq!(submitter.join().unwrap(), 1);
+        pool.shutdown(false).wait();
+    });
+}
+
+/// A submission that meets a shutdown is run or given back, never lost; and nothing runs after the end.
+#[test]
+fn loom_crew_submit_while_closing() {
+    model(3, || {
+        let pool = pool(1);
+        let ran = std::sync::Arc::new(LoomUsize::new(0));
+        let (other, seen) = (pool.clone(), ran.clone());
+        let submitter = thread::spawn(move || match other.try_submit(move || seen.fetch_add(1, SeqCst)) {
+            Ok(job) => block_on(job.outcome()).is_ok(),
+            Err(_) => false,
+        });
+        pool.shutdown(false).wait();
+        let at_end = ran.load(SeqCst);
+        let accepted = submitter.join().unwrap();
+        assert_eq!(at_end, usize::from(accepted));
+        assert_eq!(ran.load(SeqCst), at_end);
+    });
+}

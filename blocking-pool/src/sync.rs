@@ -1,0 +1,78 @@
+//! std's primitives, or loom's under `--cfg kumihimo_loom`.
+
+#[cfg(not(kumihimo_loom))]
+mod imp {
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, fence};
+    pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
+    pub(crate) use std::thread::Builder;
+    use std::time::Duration;
+
+    /// Parks the thread that made it.
+    pub(crate) struct Parker(std::thread::Thread);
+
+    impl Parker {
+        pub(crate) fn new() -> Parker {
+            Parker(std::thread::current())
+        }
+
+        pub(crate) fn unpark(&self) {
+            self.0.unpark();
+        }
+
+        pub(crate) fn park_timeout(&self, limit: Duration) {
+            std::thread::park_timeout(limit);
+        }
+    }
+
+    /// A cell with loom's interface.
+    #[derive(Debug)]
+    pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        pub(crate) const fn new(value: T) -> UnsafeCell<T> {
+            UnsafeCell(std::cell::UnsafeCell::new(value))
+        }
+
+        #[inline]
+        pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+            f(self.0.get())
+        }
+    }
+}
+
+#[cfg(kumihimo_loom)]
+mod imp {
+    use std::time::Duration;
+
+    pub(crate) use loom::cell::UnsafeCell;
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, fence};
+    pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
+    pub(crate) use loom::thread::Builder;
+
+    /// The same by hand: loom's own `unpark` also lets go a thread that waits for a lock, and forgets its token then.
+    pub(crate) struct Parker {
+        token: Mutex<bool>,
+        given: Condvar,
+    }
+
+    impl Parker {
+        pub(crate) fn new() -> Parker {
+            Parker { token: Mutex::new(false), given: Condvar::new() }
+        }
+
+        pub(crate) fn unpark(&self) {
+            *self.token.lock().unwrap() = true;
+            self.given.notify_one();
+        }
+
+        /// loom has no time: nothing times out in a model.
+        pub(crate) fn park_timeout(&self, _limit: Duration) {
+            let mut token = self.token.lock().unwrap();
+            while !std::mem::take(&mut *token) {
+                token = self.given.wait(token).unwrap();
+            }
+        }
+    }
+}
+
+pub(crate) use imp::*;

@@ -1,0 +1,162 @@
+//! `finally`: clean-up that runs on every way out, and may await.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use kumihimo_context::{CancelledError, Scoped, discard, scope};
+use kumihimo_executor::{create_task, is_running};
+use pin_project_lite::pin_project;
+
+/// Runs `work`, then `clean_up`: on return, on cancellation and on panic. The clean-up may await.
+///
+/// It is `try: ... finally: ...`. What `work` came to (its value, the cancellation, the panic) goes on when the clean-up
+/// has ended. A panic in the clean-up replaces it.
+///
+/// | waits for | on a cancellation | who is cancelled |
+/// |---|---|---|
+/// | `work`, then `clean_up` | drops `work`, runs `clean_up`, raises | `work`; a second request cuts `clean_up` short |
+///
+/// A future that is dropped by other code (`select!`, say), not cancelled, cannot await any more: neither part runs on
+/// then. Use [`or_spawn`](Finally::or_spawn) where the clean-up must run even so.
+#[doc(alias = "try")]
+pub fn finally<F: Future, C: Future>(work: F, clean_up: C) -> Finally<F, C> {
+    Finally { work: Some(work), clean_up, result: None }
+}
+
+/// What the work came to.
+#[derive(Debug)]
+enum Came<T> {
+    Value(T),
+    Cancelled(CancelledError),
+    Panicked(Box<dyn Any + Send>),
+    /// Being raised.
+    Raising(CancelledError),
+}
+
+pin_project! {
+    /// See [`finally`].
+    #[derive(Debug)]
+    #[must_use = "a future does nothing unless it is awaited"]
+    pub struct Finally<F: Future, C> {
+        // Until it has ended, or was dropped for a cancellation.
+        #[pin]
+        work: Option<F>,
+        #[pin]
+        clean_up: C,
+        // What the work came to, while the clean-up runs.
+        result: Option<Came<F::Output>>,
+    }
+}
+
+impl<F: Future, C: Future + Send + 'static> Finally<F, C>
+where
+    C::Output: Send + 'static,
+{
+    /// Has the clean-up run as a task of its own, if the future is dropped before its end.
+    ///
+    /// Outside of a running loop, where no task can be made, the clean-up is dropped too.
+    pub fn or_spawn(self) -> FinallyOrSpawn<F, C> {
+        let Finally { work, clean_up, result } = self;
+        FinallyOrSpawn { inside: Finally { work, clean_up: Spawning(Some(Box::pin(clean_up))), result } }
+    }
+}
+
+impl<F: Future, C: Future> Future for Finally<F, C> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let mut this = self.project();
+        if let Some(work) = this.work.as_mut().as_pin_mut() {
+            let came = match catch_unwind(AssertUnwindSafe(|| scope(|| work.poll(cx)))) {
+                Ok(Scoped::Pending) => return Poll::Pending,
+                Ok(Scoped::Ready(value)) => Came::Value(value),
+                Ok(Scoped::Cancelled(error)) => Came::Cancelled(error),
+                Err(payload) => Came::Panicked(payload),
+            };
+            discard(|| this.work.set(None));
+            *this.result = Some(came);
+        }
+        if !matches!(this.result, Some(Came::Raising(_))) {
+            ready!(this.clean_up.poll(cx));
+        }
+        match this.result.take().expect("polled after its end") {
+            Came::Value(value) => Poll::Ready(value),
+            Came::Panicked(payload) => resume_unwind(payload),
+            Came::Cancelled(error) | Came::Raising(error) => {
+                *this.result = Some(Came::Raising(error.clone()));
+                raise(error, cx)
+            }
+        }
+    }
+}
+
+fn raise<T>(error: CancelledError, cx: &mut Context<'_>) -> Poll<T> {
+    let raise = std::pin::pin!(error.raise());
+    raise.poll(cx).map(|never| never)
+}
+
+pin_project! {
+    /// See [`Finally::or_spawn`].
+    #[must_use = "a future does nothing unless it is awaited"]
+    pub struct FinallyOrSpawn<F: Future, C>
+    where
+        C: Future,
+        C: Send,
+        C: 'static,
+        C::Output: Send,
+        C::Output: 'static,
+    {
+        #[pin]
+        inside: Finally<F, Spawning<C>>,
+    }
+}
+
+impl<F: Future, C> Future for FinallyOrSpawn<F, C>
+where
+    C: Future + Send + 'static,
+    C::Output: Send + 'static,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.project().inside.poll(cx)
+    }
+}
+
+/// A clean-up that becomes a task when it is dropped unfinished.
+struct Spawning<C>(Option<Pin<Box<C>>>)
+where
+    C: Future + Send + 'static,
+    C::Output: Send + 'static;
+
+impl<C> Future for Spawning<C>
+where
+    C: Future + Send + 'static,
+    C::Output: Send + 'static,
+{
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(clean_up) = &mut self.0 {
+            ready!(clean_up.as_mut().poll(cx));
+            self.0 = None;
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<C> Drop for Spawning<C>
+where
+    C: Future + Send + 'static,
+    C::Output: Send + 'static,
+{
+    fn drop(&mut self) {
+        if let Some(clean_up) = self.0.take()
+            && is_running()
+        {
+            drop(create_task(clean_up));
+        }
+    }
+}

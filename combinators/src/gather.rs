@@ -1,0 +1,345 @@
+//! `gather` and `try_gather`.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+use kumihimo_context::{CancelMessage, CancelledError, Forward, Leaf};
+use kumihimo_executor::{Observer, TaskError};
+
+use crate::children::{Children, Gatherable, TryChildren};
+
+/// Runs futures concurrently, as tasks, and gives their values in order.
+///
+/// Takes a tuple of up to twelve, an array or a vector. The tasks start now, in order, not when the gather is awaited; a
+/// `Task`, `&Task` or `SharedTask` among them is taken as it is.
+///
+/// | waits for | on an error | who is cancelled | returns |
+/// |---|---|---|---|
+/// | all | values are values, `Err`s too (see [`try_gather`]) | with the awaiter: all children | when the last has ended |
+///
+/// A child that was cancelled, or panicked, does so in the awaiter at once, while the others run on; with
+/// [`outcomes`](Gather::outcomes) these are values too. Dropping a gather leaves its children running.
+///
+/// # Cancellation
+///
+/// Every child is cancelled, and the cancellation is raised here when the first of them has ended cancelled, or all have
+/// ended; with `outcomes`, when all have.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use kumihimo_executor::{Builder, ParkDriver};
+/// use kumihimo_combinators::gather;
+///
+/// # let runtime = Builder::new().current_thread().build(Arc::new(ParkDriver::default())).unwrap();
+/// # runtime.block_on(async {
+/// let (a, b) = gather((async { 1 }, async { "two" })).await;
+/// assert_eq!((a, b), (1, "two"));
+/// # }, |_| {}).unwrap();
+/// ```
+#[doc(alias = "asyncio.gather")]
+#[track_caller]
+pub fn gather<G: Gatherable>(futures: G) -> Gather<G::Children> {
+    Gather(Core::new(futures.into_children(), Until::AllOrFailure))
+}
+
+/// As [`gather`], for futures that return `Result`: gives all values, or the first error, at once.
+///
+/// | waits for | on an error | who is cancelled | returns |
+/// |---|---|---|---|
+/// | all, or the first `Err` | the others run on, their errors are dropped | with the awaiter: all children | at the first `Err`, or at the end |
+///
+/// # Cancellation
+///
+/// As for [`gather`].
+#[doc(alias = "asyncio.gather")]
+#[track_caller]
+pub fn try_gather<G: Gatherable>(futures: G) -> TryGather<G::Children>
+where
+    G::Children: TryChildren,
+{
+    TryGather(Core::new(futures.into_children(), Until::Each))
+}
+
+/// See [`gather`].
+#[must_use = "awaiting it gives the values; the tasks run anyway"]
+pub struct Gather<C: Children>(Core<C>);
+
+/// See [`Gather::outcomes`].
+#[must_use = "awaiting it gives the outcomes; the tasks run anyway"]
+pub struct Outcomes<C: Children>(Core<C>);
+
+/// See [`try_gather`].
+#[must_use = "awaiting it gives the values; the tasks run anyway"]
+pub struct TryGather<C: Children>(Core<C>);
+
+/// When the awaiter is woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Until {
+    /// When all children have ended, or one without a value.
+    AllOrFailure,
+    /// When all children have ended.
+    All,
+    /// Whenever a child has ended.
+    Each,
+}
+
+/// The children, and what they report to.
+struct Core<C: Children> {
+    children: C,
+    reports: Arc<Reports>,
+    forward: Forward,
+    leaf: Leaf,
+    /// Cancellation was requested; with this message.
+    requested: Option<CancelMessage>,
+    end: End,
+}
+
+/// Whether the gather has ended.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    Pending,
+    Done,
+    Cancelled(CancelledError),
+}
+
+/// Where children that have ended are noted, on whichever worker.
+struct Reports(Mutex<Inner>);
+
+struct Inner {
+    /// Children that have ended and were not looked at, in order.
+    ended: Vec<usize>,
+    /// Children that have not ended.
+    left: usize,
+    until: Until,
+    waker: Option<Waker>,
+}
+
+impl Reports {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for Reports {
+    fn ended(&self, index: usize, with_value: bool) {
+        let mut inner = self.lock();
+        inner.ended.push(index);
+        inner.left -= 1;
+        let wanted = match inner.until {
+            Until::All => false,
+            Until::AllOrFailure => !with_value,
+            // An `Err` is only known by looking.
+            Until::Each => true,
+        };
+        let waker = if wanted || inner.left == 0 { inner.waker.take() } else { None };
+        drop(inner);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl<C: Children> Core<C> {
+    fn new(mut children: C, until: Until) -> Core<C> {
+        let left = children.len();
+        let inner = Inner { ended: Vec::new(), left, until, waker: None };
+        let reports = Arc::new(Reports(Mutex::new(inner)));
+        let observer: Arc<dyn Observer> = reports.clone();
+        children.observe(&observer, &mut |index| reports.ended(index, true));
+        let end = if left == 0 { End::Done } else { End::Pending };
+        Core { children, reports, forward: Forward::new(), leaf: Leaf::new(), requested: None, end }
+    }
+
+    /// Gives children that have ended to `settle`, in order, until it says stop. Ready when all have been given.
+    fn poll_ended<B>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut settle: impl FnMut(&mut C, usize) -> Option<B>,
+    ) -> Poll<Option<B>> {
+        if self.reports.lock().left > 0
+            && let Some(message) = self.forward.take()
+        {
+            self.request(message);
+        }
+        ready!(self.leaf.enter(cx));
+        loop {
+            let mut inner = self.reports.lock();
+            let ended = std::mem::take(&mut inner.ended);
+            if ended.is_empty() {
+                if inner.left == 0 {
+                    return Poll::Ready(None);
+                }
+                if !inner.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                    inner.waker = Some(cx.waker().clone());
+                }
+                drop(inner);
+                self.leaf.forwarding();
+                self.forward.wait_other();
+                return Poll::Pending;
+            }
+            drop(inner);
+            for index in ended {
+                if let Some(stop) = settle(&mut self.children, index) {
+                    return Poll::Ready(Some(stop));
+                }
+            }
+        }
+    }
+
+    fn request(&mut self, message: CancelMessage) {
+        self.children.cancel(&message);
+        self.requested = Some(message);
+    }
+
+    /// Ends, raising.
+    fn raise<T>(&mut self, error: CancelledError) -> Poll<T> {
+        self.end = End::Cancelled(error.clone());
+        self.forward.raise(error.into_message());
+        Poll::Pending
+    }
+
+    /// Ends with a child's failure.
+    fn fail<T>(&mut self, error: TaskError) -> Poll<T> {
+        self.forward.settle();
+        match error {
+            TaskError::Cancelled(error) => self.raise(error),
+            TaskError::Panicked(panic) => {
+                self.end = End::Done;
+                panic.resume()
+            }
+        }
+    }
+
+    /// All children have ended: raises if that was asked for.
+    fn finish<T>(&mut self, value: impl FnOnce(&mut C) -> T) -> Poll<T> {
+        self.forward.settle();
+        if let Some(message) = self.requested.take() {
+            return self.raise(CancelledError::new(message));
+        }
+        self.end = End::Done;
+        Poll::Ready(value(&mut self.children))
+    }
+
+    /// Polled after it has raised: it raises again.
+    fn poll_raised<T>(&mut self) -> Option<Poll<T>> {
+        match &self.end {
+            End::Cancelled(error) => {
+                let error = error.clone();
+                Some(self.raise(error))
+            }
+            _ => None,
+        }
+    }
+
+    fn cancel(&mut self, message: CancelMessage) -> bool {
+        let pending = self.end == End::Pending && !self.done();
+        if pending {
+            self.request(message);
+        }
+        pending
+    }
+
+    fn done(&self) -> bool {
+        self.end != End::Pending || self.reports.lock().left == 0
+    }
+}
+
+macro_rules! methods {
+    ($($name:ident),*) => {$(
+        impl<C: Children> $name<C> {
+            /// Cancels the children that have not ended; false if the gather has.
+            #[doc(alias = "asyncio.Future.cancel")]
+            pub fn cancel(&mut self) -> bool {
+                self.0.cancel(None)
+            }
+
+            /// Whether it has ended, or will as soon as it is awaited.
+            #[doc(alias = "asyncio.Future.done")]
+            pub fn done(&self) -> bool {
+                self.0.done()
+            }
+
+            /// Whether it ended by raising a cancellation.
+            #[doc(alias = "asyncio.Future.cancelled")]
+            pub fn cancelled(&self) -> bool {
+                matches!(self.0.end, End::Cancelled(_))
+            }
+        }
+
+        impl<C: Children> Unpin for $name<C> {}
+
+        impl<C: Children> std::fmt::Debug for $name<C> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($name)).field("children", &self.0.children.len()).finish_non_exhaustive()
+            }
+        }
+    )*};
+}
+
+methods!(Gather, Outcomes, TryGather);
+
+impl<C: Children> Gather<C> {
+    /// Waits for all children, whatever happens, and gives their cancellations and panics as values too: asyncio's
+    /// `return_exceptions=True`.
+    pub fn outcomes(self) -> Outcomes<C> {
+        self.0.reports.lock().until = Until::All;
+        Outcomes(self.0)
+    }
+}
+
+impl<C: Children> Future for Gather<C> {
+    type Output = C::Values;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<C::Values> {
+        let core = &mut self.get_mut().0;
+        if let Some(raised) = core.poll_raised() {
+            return raised;
+        }
+        match ready!(core.poll_ended(cx, |children, index| children.settle(index).err())) {
+            Some(error) => core.fail(error),
+            None => core.finish(C::values),
+        }
+    }
+}
+
+impl<C: Children> Future for Outcomes<C> {
+    type Output = C::Outcomes;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<C::Outcomes> {
+        let core = &mut self.get_mut().0;
+        if let Some(raised) = core.poll_raised() {
+            return raised;
+        }
+        let settle = |children: &mut C, index| {
+            children.settle_outcome(index);
+            None::<()>
+        };
+        ready!(core.poll_ended(cx, settle));
+        core.finish(C::outcomes)
+    }
+}
+
+impl<C: TryChildren> Future for TryGather<C> {
+    type Output = Result<C::Oks, C::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let core = &mut self.get_mut().0;
+        if let Some(raised) = core.poll_raised() {
+            return raised;
+        }
+        let settle = |children: &mut C, index| match children.settle(index) {
+            Err(error) => Some(Err(error)),
+            Ok(()) => children.take_error(index).map(Ok),
+        };
+        match ready!(core.poll_ended(cx, settle)) {
+            Some(Err(error)) => core.fail(error),
+            Some(Ok(error)) => {
+                core.forward.settle();
+                core.end = End::Done;
+                Poll::Ready(Err(error))
+            }
+            None => core.finish(|children| Ok(children.oks())),
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! loom models of the reactor's protocols: `RUSTFLAGS="--cfg kumihimo_loom" cargo test -p kumihimo-reactor --lib models`.
+//!
+//! Each is exhaustive (no preemption bound), takes well below a second, and has a twin in which one step is left out,
+//! which loom must catch: there somebody sleeps for ever.
+
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+
+use loom::sync::Notify;
+use loom::sync::atomic::{AtomicU64, AtomicUsize};
+use loom::thread;
+
+use crate::alarm::Alarm;
+use crate::interrupt::Interrupt;
+use crate::readiness::{Direction, Learned, Readiness, Ready};
+use crate::source::{Place, Source};
+use crate::sync::Ordering::Relaxed;
+use crate::sync::{Mutex, lock};
+use crate::timers::NEVER;
+
+/// The poller's bell, and a turn that sleeps until it rings.
+struct Turning {
+    interrupt: Interrupt,
+    alarm: Alarm,
+    bell: Notify,
+}
+
+impl Turning {
+    fn new() -> Arc<Turning> {
+        Arc::new(Turning { interrupt: Interrupt::new(), alarm: Alarm::new(), bell: Notify::new() })
+    }
+
+    fn interrupt(&self) {
+        if self.interrupt.request() {
+            self.bell.notify();
+        }
+    }
+
+    fn sleep(&self) {
+        if self.interrupt.begin_wait() {
+            self.bell.wait();
+            self.interrupt.end_wait();
+        }
+    }
+}
+
+/// Somebody adds work and interrupts; the turning thread sleeps when it sees no work.
+fn work_is_found(rings: bool) {
+    loom::model(move || {
+        let (turning, work) = (Turning::new(), Arc::new(AtomicUsize::new(0)));
+        let other = {
+            let (turning, work) = (turning.clone(), work.clone());
+            thread::spawn(move || {
+                for _ in 0..2 {
+                    work.fetch_add(1, Relaxed);
+                    match rings {
+                        true => turning.interrupt(),
+                        false => _ = turning.interrupt.request(),
+                    }
+                }
+            })
+        };
+        // Relaxed, so that only the interrupt carries the news.
+        while work.load(Relaxed) < 2 {
+            turning.sleep();
+        }
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn no_interrupt_is_lost() {
+    work_is_found(true);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn without_the_bell_an_interrupt_is_lost() {
+    work_is_found(false);
+}
+
+/// A worker publishes a deadline and parks; the turning thread sleeps to what it knows.
+fn deadline_is_kept(looks_again: bool) {
+    loom::model(move || {
+        let (turning, deadline) = (Turning::new(), Arc::new(AtomicU64::new(NEVER)));
+        let worker = {
+            let (turning, deadline) = (turning.clone(), deadline.clone());
+            thread::spawn(move || {
+                deadline.store(5, Relaxed);
+                if turning.alarm.is_late_for(5) {
+                    turning.interrupt();
+                }
+            })
+        };
+        let stale = deadline.load(Relaxed);
+        let slept_to = turning.alarm.set(|| if looks_again { deadline.load(Relaxed) } else { stale });
+        if slept_to == NEVER {
+            turning.sleep();
+        }
+        turning.alarm.clear();
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn no_deadline_of_a_parking_worker_is_missed() {
+    deadline_is_kept(true);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn without_the_second_look_a_deadline_is_missed() {
+    deadline_is_kept(false);
+}
+
+/// A task that waits for its waker.
+struct Task(Notify);
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {
+        self.0.notify();
+    }
+}
+
+/// Which step of a reader is left out.
+#[derive(Clone, Copy, PartialEq)]
+enum LeftOut {
+    Nothing,
+    /// The look before the operation: it clears what it has not seen.
+    LookBefore,
+    /// The look after registering: it sleeps on a report that came before.
+    LookAfter,
+}
+
+/// The system gets an item, which is an edge, while a reader tries a descriptor of which nothing is known.
+fn edges_are_seen(left_out: LeftOut) {
+    loom::model(move || {
+        let (source, items) = (Arc::new(Source::new(0)), Arc::new(Mutex::new(0)));
+        let system = {
+            let (source, items) = (source.clone(), items.clone());
+            thread::spawn(move || {
+                let mut wakers = Vec::new();
+                *lock(&items) = 1;
+                source.report(Ready::READABLE, false, &mut wakers);
+                wakers.drain(..).for_each(Waker::wake);
+            })
+        };
+        let task = Arc::new(Task(Notify::new()));
+        let waker = Waker::from(task.clone());
+        while !attempt(&source.readiness, &items, left_out) {
+            source.wait(&mut Place::Slot, Direction::Read, &waker, |_| Ok(())).unwrap();
+            if left_out == LeftOut::LookAfter || !source.readiness.load().worth_trying(Direction::Read) {
+                task.0.wait();
+            }
+        }
+        system.join().unwrap();
+    });
+}
+
+/// Tries for the item, as long as that may be there; false if it is not.
+fn attempt(readiness: &Readiness, items: &Mutex<usize>, left_out: LeftOut) -> bool {
+    loop {
+        let seen = readiness.load();
+        if !seen.worth_trying(Direction::Read) {
+            return false;
+        }
+        if std::mem::take(&mut *lock(items)) == 1 {
+            return true;
+        }
+        // Without this point loom does not try to run the system here.
+        thread::yield_now();
+        let seen = if left_out == LeftOut::LookBefore { readiness.load() } else { seen };
+        readiness.clear(seen, Direction::Read, Learned::Blocked);
+    }
+}
+
+#[test]
+fn no_edge_is_lost() {
+    edges_are_seen(LeftOut::Nothing);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn without_the_look_before_an_edge_is_lost() {
+    edges_are_seen(LeftOut::LookBefore);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn without_the_look_after_an_edge_is_lost() {
+    edges_are_seen(LeftOut::LookAfter);
+}

@@ -1,0 +1,45 @@
+//! The joint between executor and reactor: the only place that knows both.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use kumihimo_blocking_pool::{self as blocking, ThreadPool};
+use kumihimo_executor::{Driver, Turn};
+use kumihimo_reactor::{self as reactor, Reactor};
+
+use crate::ctrl_c::CtrlC;
+
+/// Time, readiness, Ctrl-C and the default pool, as the workers see them.
+pub(crate) struct LoopDriver {
+    pub(crate) reactor: Reactor,
+    pub(crate) pool: ThreadPool,
+    pub(crate) ctrl_c: Arc<CtrlC>,
+}
+
+impl Driver for LoopDriver {
+    fn enter(&self, worker: usize) -> Box<dyn Any> {
+        Box::new((self.reactor.enter(worker), blocking::enter(&self.pool)))
+    }
+
+    fn turn(&self, turn: Turn) {
+        self.reactor.turn(match turn {
+            Turn::Poll => reactor::Turn::Poll,
+            Turn::Wait { alone: true, .. } => reactor::Turn::WaitAlone,
+            Turn::Wait { limit: Some(limit), .. } => reactor::Turn::WaitAtMost(limit),
+            Turn::Wait { limit: None, .. } => reactor::Turn::Wait,
+        });
+        self.ctrl_c.deliver();
+    }
+
+    fn interrupt(&self) {
+        self.reactor.interrupt();
+    }
+
+    fn fire_due(&self, worker: usize) {
+        self.reactor.fire_due(worker);
+    }
+
+    fn before_park(&self, worker: usize) {
+        self.reactor.before_park(worker);
+    }
+}
