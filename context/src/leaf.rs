@@ -54,7 +54,7 @@ impl Leaf {
     fn give_way(&mut self, cx: &Context<'_>) -> Poll<()> {
         self.waiting = true;
         poll_context::note(WaitWord::leaf(WaitKind::Turn));
-        cx.waker().wake_by_ref();
+        poll_context::poll_again(cx);
         Poll::Pending
     }
 

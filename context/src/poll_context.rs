@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::ptr;
+use std::task::Context;
 
 use crate::cancelled::CancelMessage;
 use crate::sync::local;
@@ -20,12 +21,14 @@ pub(crate) const REARMED: u8 = 4;
 pub(crate) const DISCARDING: u8 = 8;
 /// A request went along the await link, past this task, to what it awaits.
 pub(crate) const PASSED_ON: u8 = 16;
+/// The task is to be polled again, without a wake-up through its state.
+pub(crate) const AGAIN: u8 = 32;
 
 /// State of the poll in progress on this thread; all zero outside of one.
 struct PollContext {
     /// The task being polled: an address that only its executor understands; null outside.
     task: Cell<*const ()>,
-    /// `DELIVERING`, `RAISING`, `REARMED`, `DISCARDING`, `PASSED_ON`.
+    /// `DELIVERING`, `RAISING`, `REARMED`, `DISCARDING`, `PASSED_ON`, `AGAIN`.
     flags: Cell<u8>,
     /// Operations the poll may still complete before leaves make it give way.
     budget: Cell<u32>,
@@ -88,6 +91,8 @@ pub struct Ending {
     pub cancelled: bool,
     /// A request that a dropped forward had taken is due again.
     pub rearmed: bool,
+    /// The task gave way: it is to be polled again.
+    pub again: bool,
     /// What the task is suspended on.
     pub wait: WaitWord,
 }
@@ -126,6 +131,7 @@ impl PollGuard {
             Ending {
                 cancelled: flags & (DELIVERING | RAISING) != 0,
                 rearmed: flags & REARMED != 0,
+                again: flags & AGAIN != 0,
                 wait: context.wait.get(),
             }
         })
@@ -154,6 +160,18 @@ pub fn current_task() -> *const () {
 #[inline]
 pub fn delivering() -> bool {
     flags() & DELIVERING != 0
+}
+
+/// Has the polling task polled again, after others that are ready: what waking oneself does, for less.
+#[inline]
+pub fn poll_again(cx: &Context<'_>) {
+    // A waker that stands for the task itself needs no wake-up: the executor looks at the flag. Any other (of a future
+    // that polls others, say) has to hear of it.
+    if !cx.waker().data().is_null() && cx.waker().data() == current_task() {
+        set_flags(flags() | AGAIN);
+    } else {
+        cx.waker().wake_by_ref();
+    }
 }
 
 /// Sets what is left of the budget of the poll in progress.

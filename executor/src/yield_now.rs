@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use kumihimo_context::{Leaf, WaitKind};
+use kumihimo_context::{Leaf, WaitKind, poll_again};
 
 /// Gives way once: other tasks that are ready run first. It is asyncio's `sleep(0)`, and touches no timer.
 ///
@@ -35,7 +35,7 @@ impl Future for YieldNow {
         }
         self.yielded = true;
         self.leaf.wait(WaitKind::Turn);
-        cx.waker().wake_by_ref();
+        poll_again(cx);
         Poll::Pending
     }
 }

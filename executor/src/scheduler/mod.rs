@@ -12,6 +12,7 @@ mod main_future;
 mod pass;
 mod registry;
 mod runtime;
+mod shard_lock;
 mod shared;
 mod work;
 

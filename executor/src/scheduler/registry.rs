@@ -7,13 +7,13 @@ use std::ptr;
 
 use crossbeam_utils::CachePadded;
 
-use crate::sync::Mutex;
+use super::shard_lock::ShardLock;
 use crate::task::TaskHandle;
 use crate::task::header::{Header, Place, TaskRef};
 
 /// One shard per worker, and one for everybody else.
 pub(crate) struct Registry {
-    shards: Box<[CachePadded<Mutex<Shard>>]>,
+    shards: Box<[CachePadded<ShardLock<Shard>>]>,
 }
 
 struct Shard {
@@ -36,7 +36,7 @@ const NONE: usize = usize::MAX >> 1;
 impl Registry {
     pub(crate) fn new(shards: usize) -> Registry {
         let shard = || Shard { slots: Vec::new(), free: NONE, live: 0, closed: false };
-        Registry { shards: (0..shards).map(|_| CachePadded::new(Mutex::new(shard()))).collect() }
+        Registry { shards: (0..shards).map(|_| CachePadded::new(ShardLock::new(shard()))).collect() }
     }
 
     /// Enters a new task, which nobody else knows yet. False if the loop is closed.

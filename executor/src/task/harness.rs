@@ -72,17 +72,11 @@ pub(crate) fn step(task: TaskRef, start: Start, manner: Manner) -> After {
             header.set_wait(ending.wait);
             suspend(task, ending, manner)
         }
-        Poll::Ready(Ok(())) if guard.undelivered() => end_instead_of_value(task, guard, None),
-        Poll::Ready(Ok(())) => match header.state.complete(Ended::Value) {
-            Complete::Done { orphaned } => {
-                drop(guard);
-                finish(task, orphaned, true)
-            }
-            Complete::Undelivered => {
-                let message = request_message(header);
-                end_instead_of_value(task, guard, message)
-            }
-        },
+        Poll::Ready(Ok(())) if guard.undelivered() => {
+            let message = guard.message();
+            end_instead_of_value(task, guard, message)
+        }
+        Poll::Ready(Ok(())) => end_with_value(task, guard),
         Poll::Ready(Err(payload)) => end_panicked(task, guard, payload),
     }
 }
@@ -98,7 +92,7 @@ fn suspend(task: TaskRef, ending: context::Ending, manner: Manner) -> After {
     let target = if manner.links { ending.wait.target() } else { None };
     // From the transition on, another worker may run, complete and free the task: it is not touched any more, save where
     // the transition says that it is still ours to schedule.
-    match task.header().state.suspend(ending.rearmed, target.is_some()) {
+    match task.header().state.suspend(ending.rearmed, ending.again, target.is_some()) {
         Suspend::Idle => After::Nothing,
         Suspend::Schedule => After::Schedule,
         Suspend::PassOn => {
@@ -115,10 +109,20 @@ fn request_message(header: &Header) -> CancelMessage {
     header.extras().requests.lock().message.take()
 }
 
+#[inline]
+fn end_with_value(task: TaskRef, guard: PollGuard) -> After {
+    let header = task.header();
+    if header.state.is_cancel_requested() {
+        let message = request_message(header);
+        return end_instead_of_value(task, guard, message);
+    }
+    drop(guard);
+    end(task, Ended::Value)
+}
+
 /// The future returned a value, but a cancellation came first: the value is lost (CPython does the same).
 #[cold]
 fn end_instead_of_value(task: TaskRef, guard: PollGuard, message: CancelMessage) -> After {
-    let message = if guard.undelivered() { guard.message() } else { message };
     // SAFETY: the future stored its output, which nobody else has seen.
     unsafe { (task.header().vtable.drop_output)(task.pointer()) };
     drop(guard);
@@ -153,22 +157,24 @@ fn fail(task: TaskRef, failure: Failure) -> After {
     };
     // SAFETY: the stage is empty (the future and any output are gone) and large enough for a box.
     unsafe { task.stage::<Box<Failure>>().write(Box::new(failure)) };
-    match task.header().state.complete(ended) {
-        Complete::Done { orphaned } => finish(task, orphaned, false),
-        Complete::Undelivered => unreachable!("only values wait for deliveries"),
-    }
+    end(task, ended)
 }
 
-/// The task is complete: tells its awaiters, and gives up what the registry holds.
+/// What the task ended with is stored: tells its awaiters. The registry's reference goes with the transition, after
+/// which the task may be gone.
 #[inline]
-fn finish(task: TaskRef, orphaned: bool, with_value: bool) -> After {
+fn end(task: TaskRef, ended: Ended) -> After {
     let header = task.header();
-    header.waiters.close(with_value);
-    // SAFETY: the registry has held the task until now, so its runtime is alive.
+    // SAFETY: the registry has the task until now, so its runtime is alive; and it stays alive while this worker works.
     unsafe { &*header.runtime }.registry.remove(task);
-    if orphaned {
-        task.drop_outcome();
+    let told = header.waiters.close();
+    match header.state.complete(ended) {
+        Complete::Owned => {}
+        Complete::Orphaned => {
+            task.drop_outcome();
+            task.drop_ref();
+        }
     }
-    task.drop_ref();
+    told.tell(ended == Ended::Value);
     After::Nothing
 }

@@ -193,6 +193,20 @@ impl TaskRef {
         unsafe { self.0.as_ref() }
     }
 
+    /// Waits for the end of a task that is about to end: between two steps of `end` on another worker.
+    #[cold]
+    pub(crate) fn wait_complete(self) {
+        let mut spins = 0u32;
+        while self.header().state.ended().is_none() {
+            spins += 1;
+            if spins.is_multiple_of(64) {
+                // That worker lost its processor.
+                crate::sync::thread::yield_now();
+            }
+            crate::sync::spin_loop();
+        }
+    }
+
     /// Wakes the task and gives up a reference.
     #[inline]
     pub(crate) fn wake(self) {
@@ -222,11 +236,9 @@ impl TaskRef {
     /// Gives up an ownership of the output. `taken`: the caller has moved it out.
     #[inline]
     pub(crate) fn drop_interest(self, taken: bool) {
-        let dropped = self.header().state.drop_interest();
+        let dropped = self.header().state.drop_interest(taken);
         if dropped.output {
-            if !taken {
-                self.drop_outcome();
-            }
+            self.drop_outcome();
             self.drop_ref();
         } else if dropped.free {
             self.free();

@@ -28,8 +28,11 @@ impl Join {
     #[inline]
     pub(crate) fn poll_end(&mut self, task: TaskRef, cx: &mut Context<'_>) -> Poll<Ended> {
         let header = task.header();
-        if header.state.ended().is_none() && self.wait(task, cx) {
-            return Poll::Pending;
+        if header.state.ended().is_none() {
+            if self.wait(task, cx) {
+                return Poll::Pending;
+            }
+            task.wait_complete();
         }
         ready!(self.leaf.enter(cx));
         self.registered = Registered::No;
@@ -40,9 +43,12 @@ impl Join {
     pub(crate) fn poll_end_alone(&mut self, task: TaskRef, cx: &mut Context<'_>) -> Poll<Ended> {
         ready!(self.leaf.enter(cx));
         panic_if_self(task);
-        if task.header().state.ended().is_none() && task.header().waiters.register(&mut self.registered, cx) {
-            self.leaf.wait(WaitKind::Other);
-            return Poll::Pending;
+        if task.header().state.ended().is_none() {
+            if task.header().waiters.register(&mut self.registered, cx) {
+                self.leaf.wait(WaitKind::Other);
+                return Poll::Pending;
+            }
+            task.wait_complete();
         }
         self.registered = Registered::No;
         Poll::Ready(task.header().state.ended().expect("the task has ended"))
@@ -51,7 +57,11 @@ impl Join {
     /// Has an observer told of the end, in place of whoever waited through this before.
     pub(crate) fn observe(&mut self, task: TaskRef, observer: Arc<dyn Observer>, index: usize) -> bool {
         self.leave(task);
-        task.header().waiters.observe(observer, index, &mut self.registered)
+        let observed = task.header().waiters.observe(observer, index, &mut self.registered);
+        if !observed {
+            task.wait_complete();
+        }
+        observed
     }
 
     /// Registers with a task that has not ended; false if it has, after all.
@@ -112,7 +122,9 @@ impl Join {
     /// Stops waiting.
     #[inline]
     pub(crate) fn leave(&mut self, task: TaskRef) {
-        task.header().waiters.deregister(&mut self.registered);
+        if !task.header().waiters.deregister(&mut self.registered) {
+            task.wait_complete();
+        }
     }
 }
 

@@ -126,13 +126,10 @@ pub(crate) enum Ended {
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Complete {
-    /// Done. `orphaned`: nobody owns the output any more, drop it.
-    Done {
-        /// No `Task` or `SharedTask` is left.
-        orphaned: bool,
-    },
-    /// A request came that was not delivered: the task has to end cancelled instead.
-    Undelivered,
+    /// Nothing: the output has owners, and the registry's reference was given up. The task may be gone.
+    Owned,
+    /// Nobody owns the output any more: drop it, then the registry's reference.
+    Orphaned,
 }
 
 /// What giving up a reference or an interest leaves to do.
@@ -212,18 +209,18 @@ impl State {
         })
     }
 
-    /// The poll returned `Pending`. `rearmed`: a dropped forward gave its request back. `linked`: the task awaits exactly
-    /// one other, and requests go there at once.
+    /// The poll returned `Pending`. `rearmed`: a dropped forward gave its request back. `again`: the task gave way. `linked`:
+    /// it awaits exactly one other, and requests go there at once.
     #[inline]
-    pub(crate) fn suspend(&self, rearmed: bool, linked: bool) -> Suspend {
+    pub(crate) fn suspend(&self, rearmed: bool, again: bool, linked: bool) -> Suspend {
         self.update(|s| {
             debug_assert!(s & (RUNNING | COMPLETE) == RUNNING, "suspending a task that does not run: {s:#x}");
             let idle = s & !RUNNING;
             if rearmed {
                 (idle & !PENDING | COMMITTED | SCHEDULED, Suspend::Schedule)
-            } else if s & SCHEDULED != 0 {
+            } else if again || s & SCHEDULED != 0 {
                 // It gave way or was woken already: between two steps, so a request stays withdrawable.
-                (idle, Suspend::Schedule)
+                (idle | SCHEDULED, Suspend::Schedule)
             } else if s & PENDING == 0 {
                 (idle, Suspend::Idle)
             } else if linked {
@@ -244,6 +241,13 @@ impl State {
         }
     }
 
+    /// Whether a request came that was not delivered. A value that is ready then is lost.
+    #[inline]
+    pub(crate) fn is_cancel_requested(&self) -> bool {
+        // Relaxed: a request that comes at this moment is too late or in time, as the case may be.
+        self.0.load(Relaxed) & (PENDING | COMMITTED) != 0
+    }
+
     /// The task's output (or failure) is stored: it ends.
     #[inline]
     pub(crate) fn complete(&self, ended: Ended) -> Complete {
@@ -254,11 +258,8 @@ impl State {
         };
         self.update(|s| {
             debug_assert!(s & (RUNNING | COMPLETE) == RUNNING, "completing a task that does not run: {s:#x}");
-            if ended == Ended::Value && s & (PENDING | COMMITTED) != 0 {
-                return (s, Complete::Undelivered);
-            }
             let next = s & !(RUNNING | SCHEDULED | PENDING | COMMITTED) | COMPLETE | outcome;
-            (next, Complete::Done { orphaned: s & INTEREST_MASK == 0 })
+            if s & INTEREST_MASK == 0 { (next, Complete::Orphaned) } else { (next - REF, Complete::Owned) }
         })
     }
 
@@ -327,16 +328,16 @@ impl State {
         }
     }
 
-    /// One owner of the output less. `taken`: the caller has moved the output out.
+    /// One owner of the output less. `taken`: the output was moved out.
     #[inline]
-    pub(crate) fn drop_interest(&self) -> Dropped {
+    pub(crate) fn drop_interest(&self, taken: bool) -> Dropped {
         self.update(|s| {
             debug_assert!(s & INTEREST_MASK != 0, "an owner of the output was dropped twice");
             if s & INTEREST_MASK != INTEREST {
                 return (s - INTEREST, Dropped { output: false, free: false });
             }
             // The last owner gives up the group's reference too, but not before it has dropped the output.
-            if s & COMPLETE != 0 {
+            if s & COMPLETE != 0 && !taken {
                 (s - INTEREST, Dropped { output: true, free: false })
             } else {
                 (s - INTEREST - REF, Dropped { output: false, free: s & REF_MASK == REF })
@@ -392,7 +393,7 @@ mod tests {
     fn idle() -> State {
         let state = State::new(false);
         assert_eq!(state.start().step, Step::Poll);
-        assert_eq!(state.suspend(false, false), Suspend::Idle);
+        assert_eq!(state.suspend(false, false, false), Suspend::Idle);
         state
     }
 
@@ -410,7 +411,7 @@ mod tests {
         let start = state.start();
         assert!(start.io_woken);
         assert_eq!(state.wake(false, false), Wake::Nothing);
-        assert_eq!(state.suspend(false, false), Suspend::Schedule);
+        assert_eq!(state.suspend(false, false, false), Suspend::Schedule);
         assert!(!state.start().io_woken);
     }
 
@@ -444,18 +445,19 @@ mod tests {
         let state = State::new(false);
         assert_eq!(state.start().step, Step::Poll);
         assert_eq!(state.request(), Request::Pending);
-        assert_eq!(state.suspend(false, false), Suspend::Schedule);
+        assert_eq!(state.suspend(false, false, false), Suspend::Schedule);
         state.withdraw();
         assert_eq!(state.start().step, Step::Deliver);
     }
 
     #[test]
-    fn a_value_with_an_undelivered_request_does_not_complete() {
+    fn a_request_during_the_last_poll_is_seen() {
         let state = State::new(false);
         assert_eq!(state.start().step, Step::Poll);
+        assert!(!state.is_cancel_requested());
         assert_eq!(state.request(), Request::Pending);
-        assert_eq!(state.complete(Ended::Value), Complete::Undelivered);
-        assert_eq!(state.complete(Ended::Cancelled), Complete::Done { orphaned: false });
+        assert!(state.is_cancel_requested());
+        assert_eq!(state.complete(Ended::Cancelled), Complete::Owned);
         assert_eq!(state.ended(), Some(Ended::Cancelled));
         assert_eq!(state.request(), Request::Complete);
     }
@@ -464,15 +466,14 @@ mod tests {
     fn the_output_is_dropped_by_exactly_one_side() {
         let owner_first = State::new(false);
         assert_eq!(owner_first.start().step, Step::Poll);
-        assert_eq!(owner_first.drop_interest(), Dropped { output: false, free: false });
-        assert_eq!(owner_first.complete(Ended::Value), Complete::Done { orphaned: true });
+        assert_eq!(owner_first.drop_interest(false), Dropped { output: false, free: false });
+        assert_eq!(owner_first.complete(Ended::Value), Complete::Orphaned);
         assert!(owner_first.drop_ref());
 
         let completion_first = State::new(false);
         assert_eq!(completion_first.start().step, Step::Poll);
-        assert_eq!(completion_first.complete(Ended::Value), Complete::Done { orphaned: false });
-        assert!(!completion_first.drop_ref());
-        assert_eq!(completion_first.drop_interest(), Dropped { output: true, free: false });
+        assert_eq!(completion_first.complete(Ended::Value), Complete::Owned);
+        assert_eq!(completion_first.drop_interest(false), Dropped { output: true, free: false });
         assert!(completion_first.drop_ref());
     }
 }

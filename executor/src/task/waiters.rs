@@ -6,10 +6,14 @@
 //! | word | meaning |
 //! |---|---|
 //! | 0 | nobody waits |
-//! | `task \| 2` | this task waits; the word owns a reference to it |
+//! | `task \| 2` | this task alone waits |
 //! | `list` | a boxed list |
 //! | 3 | somebody works on the list: spin |
-//! | 1 | closed: the task is complete, and everybody was told |
+//! | 1 | closed: the task has ended, or is about to |
+//!
+//! The lone waiter is not counted as a reference, which saves two atomic operations for each await. Instead nobody who
+//! stands in the word gets past it: a waiter that gives up takes itself out, and if it finds the word closed instead, it
+//! waits for the `COMPLETE` bit, which the ending task sets only after the wake-up. So a waiter is alive while it is woken.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -62,7 +66,7 @@ pub(crate) enum Registered {
     /// Nowhere.
     #[default]
     No,
-    /// Alone in the word, on behalf of this task.
+    /// Alone in the word, on behalf of this task, uncounted.
     Alone(TaskRef),
     /// In the list, under this token.
     Listed(u64),
@@ -73,14 +77,14 @@ impl Waiters {
         Waiters(AtomicPtr::new(ptr::null_mut()))
     }
 
-    /// Registers the polling task, or confirms that it is. False if the task has ended: look at its output.
+    /// Registers the polling task, or confirms that it is. False if the task has ended, or is about to.
     #[inline]
     pub(crate) fn register(&self, registered: &mut Registered, cx: &Context<'_>) -> bool {
         let polling = waker::task_of(cx.waker());
         if let (Some(task), Registered::Alone(alone)) = (polling, *registered)
             && task == alone
         {
-            // Acquire: pairs with `close`, whose caller stored the output before.
+            // Acquire: what follows comes after the exchange in `close`.
             let word = self.0.load(Acquire);
             if word.addr() == CLOSED {
                 return false;
@@ -96,15 +100,11 @@ impl Waiters {
         if *registered == Registered::No
             && let Some(task) = polling
         {
-            task.header().state.add_ref();
             let word = task.as_ptr().cast::<List>().map_addr(|addr| addr | TASK);
             // Release: pairs with the exchange in `close`, so the waker's side sees what this task did before suspending.
-            match self.0.compare_exchange(ptr::null_mut(), word, AcqRel, Acquire) {
-                Ok(_) => {
-                    *registered = Registered::Alone(task);
-                    return true;
-                }
-                Err(_) => task.drop_ref(),
+            if self.0.compare_exchange(ptr::null_mut(), word, AcqRel, Acquire).is_ok() {
+                *registered = Registered::Alone(task);
+                return true;
             }
         }
         // Made before the list is locked: cloning a waker of somebody else's may run any code.
@@ -118,7 +118,7 @@ impl Waiters {
         self.update_list(registered, waiter)
     }
 
-    /// Adds an observer. False if the task has ended already, and the observer will not be told.
+    /// Adds an observer. False if the task has ended, or is about to, and the observer will not be told.
     pub(crate) fn observe(
         &self,
         observer: Arc<dyn Observer>,
@@ -153,37 +153,45 @@ impl Waiters {
         true
     }
 
-    /// Forgets a waiter that gave up.
+    /// Forgets a waiter that gives up. False if the task is ending, and may be waking a lone waiter at this moment: the
+    /// caller must wait until the task is complete.
     #[inline]
-    pub(crate) fn deregister(&self, registered: &mut Registered) {
+    #[must_use]
+    pub(crate) fn deregister(&self, registered: &mut Registered) -> bool {
         let token = match std::mem::take(registered) {
-            Registered::No => return,
+            Registered::No => return true,
             Registered::Alone(task) => {
                 let word = task.as_ptr().cast::<List>().map_addr(|addr| addr | TASK);
-                // Acquire: the reference in the word is ours to drop. Failure: it was told, or moved into a list.
+                // Acquire: what follows comes after any earlier use of the word.
                 match self.0.compare_exchange(word, ptr::null_mut(), AcqRel, Acquire) {
-                    Ok(_) => return task.drop_ref(),
+                    Ok(_) => return true,
+                    Err(closed) if closed.addr() == CLOSED => return false,
+                    // Others came, and we are the first of their list.
                     Err(_) => 0,
                 }
             }
             Registered::Listed(token) => token,
         };
-        if let Some(mut list) = self.lock() {
-            let removed = list.remove(token);
-            self.unlock(list);
-            if let Some(waiter) = removed {
-                waiter.release();
-            }
+        let Some(mut list) = self.lock() else {
+            // Listed waiters are counted, so nobody waits for them; a lone one may have been closed just now.
+            return token != 0;
+        };
+        let removed = list.remove(token);
+        self.unlock(list);
+        if let Some(waiter) = removed {
+            waiter.release();
         }
+        true
     }
 
-    /// The task is complete: tells everybody, in the order in which they came.
+    /// Begins the task's end: nobody can register from here on. A lone waiter is woken now, while it can't get past us;
+    /// the others are returned, to be [told](Told::tell) once the task is complete.
     #[inline]
-    pub(crate) fn close(&self, with_value: bool) {
+    pub(crate) fn close(&self) -> Told {
         let mut word = self.0.load(Acquire);
         loop {
             match word.addr() {
-                CLOSED => return,
+                CLOSED => return Told(None),
                 LOCKED => {
                     spin_loop();
                     word = self.0.load(Acquire);
@@ -191,23 +199,20 @@ impl Waiters {
                 }
                 _ => {}
             }
-            // Acquire: sees the waiters. Release: shows the output to those who find `CLOSED`.
+            // Acquire: sees the waiters.
             match self.0.compare_exchange_weak(word, ptr::without_provenance_mut(CLOSED), AcqRel, Acquire) {
                 Ok(_) => break,
                 Err(seen) => word = seen,
             }
         }
         match word.addr() {
-            0 => {}
-            addr if addr & TAGS == TASK => Waiter::Task(TaskRef::from_tagged(word.cast())).tell(with_value),
-            _ => {
-                // SAFETY: without tags the word is a list that `unlock` boxed, and the exchange made it ours alone.
-                let list = unsafe { Box::from_raw(word) };
-                list.entries
-                    .into_iter()
-                    .filter_map(|(_, waiter)| waiter)
-                    .for_each(|waiter| waiter.tell(with_value));
+            0 => Told(None),
+            addr if addr & TAGS == TASK => {
+                TaskRef::from_tagged(word.cast()).wake_by_ref();
+                Told(None)
             }
+            // SAFETY: without tags the word is a list that `unlock` boxed, and the exchange made it ours alone.
+            _ => Told(Some(unsafe { Box::from_raw(word) })),
         }
     }
 
@@ -233,8 +238,10 @@ impl Waiters {
         Some(match word.addr() {
             0 => Box::new(List { next: 1, ..List::default() }),
             addr if addr & TAGS == TASK => {
-                // Token 0 is whoever was alone.
-                let alone = Waiter::Task(TaskRef::from_tagged(word.cast()));
+                // Token 0 is whoever was alone. It is alive, as it can't get past the locked word; now it is counted.
+                let alone = TaskRef::from_tagged(word.cast());
+                alone.header().state.add_ref();
+                let alone = Waiter::Task(alone);
                 Box::new(List { entries: vec![(0, Some(alone))], live: 1, next: 1 })
             }
             // SAFETY: without tags the word is a list that `unlock` boxed, and the exchange made it ours alone.
@@ -251,7 +258,30 @@ impl Waiters {
 
 impl Drop for Waiters {
     fn drop(&mut self) {
-        self.close(false);
+        // Only a task that never ran is freed without having ended, and nobody awaits that.
+        drop(self.close());
+    }
+}
+
+/// Who was in the list of a task that ends.
+#[must_use]
+pub(crate) struct Told(Option<Box<List>>);
+
+impl Told {
+    /// The task is complete: tells everybody, in the order in which they came.
+    #[inline]
+    pub(crate) fn tell(mut self, with_value: bool) {
+        if let Some(list) = self.0.take() {
+            list.entries.into_iter().filter_map(|(_, waiter)| waiter).for_each(|waiter| waiter.tell(with_value));
+        }
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if let Some(list) = self.0.take() {
+            list.entries.into_iter().filter_map(|(_, waiter)| waiter).for_each(Waiter::release);
+        }
     }
 }
 
