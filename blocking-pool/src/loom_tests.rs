@@ -81,7 +81,7 @@ fn slot<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> (Arc<dyn R
     (Arc::clone(&slot) as _, slot as _)
 }
 
-/// Complete, 3 ms.
+/// Preemptions: 5; under 10 ms.
 #[test]
 fn loom_slot_hands_over_and_wakes() {
     model(5, || {
@@ -92,6 +92,7 @@ fn loom_slot_hands_over_and_wakes() {
     });
 }
 
+/// Preemptions: 5; 10 ms.
 #[test]
 fn loom_slot_polled_with_two_wakers() {
     model(5, || {
@@ -110,6 +111,7 @@ fn loom_slot_polled_with_two_wakers() {
     });
 }
 
+/// Preemptions: 5; under 10 ms.
 #[test]
 fn loom_slot_dropped_while_it_runs() {
     model(5, || {
@@ -132,6 +134,7 @@ fn loom_slot_dropped_while_it_runs() {
     });
 }
 
+/// Preemptions: 5; under 10 ms.
 #[test]
 fn loom_slot_taken_back_or_run() {
     model(5, || {
@@ -146,11 +149,16 @@ fn loom_slot_taken_back_or_run() {
         let run = Arc::clone(&slot);
         let pool = thread::spawn(move || run.run());
         let back = slot.take_back();
+        if back.is_none() {
+            // It has begun, and the job stands.
+            block_on(Job::new(slot));
+        }
         pool.join().unwrap();
         assert_eq!(runs.load(Relaxed), usize::from(back.is_none()));
     });
 }
 
+/// Preemptions: 5; under 10 ms.
 #[test]
 fn loom_slot_refused_or_withdrawn() {
     model(5, || {
@@ -167,6 +175,7 @@ fn pool(max_workers: usize) -> ThreadPool {
 }
 
 /// One thread that may park between the jobs: no push is overlooked.
+/// Preemptions: 3; 1.1 s.
 #[test]
 fn loom_crew_one_thread_two_jobs() {
     model(3, || {
@@ -178,6 +187,7 @@ fn loom_crew_one_thread_two_jobs() {
 }
 
 /// Two jobs that need each other: the second thread is started however the first one is.
+/// Preemptions: 2; 0.7 s.
 #[test]
 fn loom_crew_runs_in_parallel() {
     model(2, || {
@@ -198,6 +208,7 @@ fn loom_crew_runs_in_parallel() {
 }
 
 /// Two submitters and one thread.
+/// Preemptions: 2; 1.0 s.
 #[test]
 fn loom_crew_two_submitters() {
     model(2, || {
@@ -211,10 +222,13 @@ fn loom_crew_two_submitters() {
 }
 
 /// A submission that meets a shutdown is run or given back, never lost; and nothing runs after the end.
+/// Preemptions: 3; 8.5 s.
 #[test]
 fn loom_crew_submit_while_closing() {
     model(3, || {
         let pool = pool(1);
+        // A thread is there, which may get to the job before the submitter can take it back.
+        drop(pool.submit(|| ()));
         let ran = std::sync::Arc::new(LoomUsize::new(0));
         let (other, seen) = (pool.clone(), ran.clone());
         let submitter = thread::spawn(move || match other.try_submit(move || seen.fetch_add(1, SeqCst)) {

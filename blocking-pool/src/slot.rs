@@ -92,12 +92,15 @@ impl<F, T> Slot<F, T> {
         }
     }
 
-    /// Withdraws the job, as `detach` does, and gives the closure back if it has not begun.
+    /// Handle, before its first poll: withdraws the job and gives the closure back, unless the job has begun; then
+    /// nothing changes.
     pub(crate) fn take_back(&self) -> Option<F> {
-        match self.end_handle() {
-            // SAFETY: `end_handle` says that the closure is ours.
-            Some(Stage::Work(work)) => Some(work.f),
-            _ => None,
+        // Relaxed: nothing is handed over, only who comes first counts.
+        self.state.compare_exchange(0, DETACHED, Relaxed, Relaxed).ok()?;
+        // SAFETY: `DETACHED` came before `STARTED`, so the stage is the handle's.
+        match unsafe { self.replace_stage(Stage::Empty) } {
+            Stage::Work(work) => Some(work.f),
+            _ => unreachable!("a blocking job was taken back twice"),
         }
     }
 

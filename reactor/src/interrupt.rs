@@ -22,6 +22,7 @@ const REQUESTED: usize = 2;
 /// itself may come late and cut the next one short: spurious, and rare.
 #[derive(Debug)]
 pub(crate) struct Interrupt {
+    /// `IDLE`, `WAITING` or `REQUESTED`; only the turning thread begins and ends waits.
     state: AtomicUsize,
 }
 

@@ -14,6 +14,7 @@ use crate::readiness::Ready;
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct PollerWait {
+    /// All its registrations are oneshot.
     poller: Poller,
 }
 
@@ -43,7 +44,14 @@ impl PollerWait {
 
     pub(crate) fn wait(&self, events: &mut PollerEvents, timeout: Option<Duration>) -> io::Result<()> {
         events.list.clear();
-        self.poller.wait(&mut events.list, timeout).map(drop)
+        match self.poller.wait(&mut events.list, timeout) {
+            // polling's poll(2) backend may take a notification before its byte is in the pipe, and says this then. The
+            // wait is over; but it keeps later notifications from being sent until a wait ends well.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.wait(events, Some(Duration::ZERO))
+            }
+            result => result.map(drop),
+        }
     }
 
     pub(crate) fn ring(&self) {
@@ -54,6 +62,7 @@ impl PollerWait {
 
 /// The events of one wait.
 pub(crate) struct PollerEvents {
+    /// Has room for `BATCH` events.
     list: polling::Events,
 }
 

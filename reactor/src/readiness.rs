@@ -26,6 +26,7 @@ impl Ready {
     pub(crate) const READ_CLOSED: Ready = Ready(1 << 2);
     pub(crate) const WRITE_CLOSED: Ready = Ready(1 << 3);
     /// An error makes both directions ready: whichever operation is next gets it.
+    #[cfg_attr(polling_test_poll_backend, allow(dead_code))]
     pub(crate) const ERROR: Ready =
         Ready(Self::READABLE.0 | Self::WRITABLE.0 | Self::READ_CLOSED.0 | Self::WRITE_CLOSED.0);
 
@@ -82,6 +83,7 @@ const fn open(direction: Direction) -> usize {
 /// clears only what it has seen.
 #[derive(Debug)]
 pub(crate) struct Readiness {
+    /// Bits, and above them the count, which only reports change.
     word: AtomicUsize,
 }
 

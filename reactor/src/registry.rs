@@ -22,9 +22,11 @@ const MAX_SLOTS: usize = INDEX_MASK - 1;
 /// during the dispatch of one batch, and a wrong match is a spurious wake-up.
 #[derive(Debug)]
 pub(crate) struct Registry {
+    /// Locked for a registration, a removal, and once for each batch of events.
     slots: Mutex<Slots>,
 }
 
+/// What the registry's lock protects.
 #[derive(Debug)]
 struct Slots {
     /// Indexed by the index part of keys.
@@ -33,6 +35,7 @@ struct Slots {
     free: Vec<usize>,
 }
 
+/// A place for one source at a time.
 #[derive(Debug)]
 struct Slot {
     /// How many sources the slot has had before this one, within half a word.

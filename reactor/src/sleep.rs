@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use kumihimo_context::{Leaf, WaitKind};
+use kumihimo_context::{Leaf, WaitKind, poll_again};
 use kumihimo_timer_wheel::Key;
 
 use crate::current::with_current;
@@ -159,7 +159,7 @@ impl Sleep {
     fn give_way(&mut self, cx: &Context<'_>) -> Poll<()> {
         self.when = When::Now;
         self.leaf.wait(WaitKind::Turn);
-        cx.waker().wake_by_ref();
+        poll_again(cx);
         Poll::Pending
     }
 }

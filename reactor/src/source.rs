@@ -40,7 +40,9 @@ struct Waiters {
 struct Waiter {
     /// Identifies the entry to the future that made it.
     ticket: u64,
+    /// What its owner waits for.
     direction: Direction,
+    /// Whom to wake then.
     waker: Waker,
 }
 
@@ -161,6 +163,7 @@ impl<'a> Place<'a> {
 /// That loses nobody a wake-up: a report wakes all of a direction, and stays in the readiness word.
 #[derive(Debug)]
 pub(crate) struct Entry<'a> {
+    /// Whose list it is.
     source: &'a Source,
     /// The entry's number, also after a report has taken the entry; `None` until there was one.
     ticket: Option<u64>,

@@ -44,6 +44,9 @@ pub(crate) struct Local {
     pub(crate) looked: Cell<Instant>,
     /// When this worker last looked at the poller.
     pub(crate) turned: Cell<Instant>,
+    /// Whether spinning before sleeping has been worth it: up with each sleep that a push cut short, down with each spin
+    /// that found nothing.
+    pub(crate) spin_credit: Cell<u32>,
     /// Polls of each worker, when this one last watched.
     pub(crate) seen: RefCell<Box<[u32]>>,
     /// Turns of all workers, when this one last watched.
@@ -70,6 +73,7 @@ impl Local {
             look_every: Cell::new(1),
             looked: Cell::new(now),
             turned: Cell::new(now),
+            spin_credit: Cell::new(0),
             seen: RefCell::new(vec![0; workers].into()),
             seen_turns: Cell::new(0),
             random: RefCell::new(fastrand::Rng::with_seed(index as u64 + 1)),

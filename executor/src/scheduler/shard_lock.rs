@@ -40,7 +40,9 @@ impl<T> ShardLock<T> {
     fn lock_slow(&self) {
         let mut spins = 0u32;
         // Acquire: as in `lock`.
-        while self.locked.load(Relaxed) || self.locked.compare_exchange_weak(false, true, Acquire, Relaxed).is_err() {
+        while self.locked.load(Relaxed)
+            || self.locked.compare_exchange_weak(false, true, Acquire, Relaxed).is_err()
+        {
             spins += 1;
             if spins.is_multiple_of(SPINS) {
                 thread::yield_now();

@@ -272,7 +272,10 @@ impl Told {
     #[inline]
     pub(crate) fn tell(mut self, with_value: bool) {
         if let Some(list) = self.0.take() {
-            list.entries.into_iter().filter_map(|(_, waiter)| waiter).for_each(|waiter| waiter.tell(with_value));
+            list.entries
+                .into_iter()
+                .filter_map(|(_, waiter)| waiter)
+                .for_each(|waiter| waiter.tell(with_value));
         }
     }
 }

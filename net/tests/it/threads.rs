@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
@@ -34,22 +34,24 @@ fn run_parked<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Runs `work` with the numbers 1 to `threads`, each on a thread of its own, beside the thread that turns.
-fn run_on(threads: usize, work: impl Fn(usize) + Sync) {
+/// Runs `work` with the numbers 1 to `threads`, each on a thread of its own, beside the thread that turns. They share
+/// what `setup` makes.
+fn run_on<T: Sync>(threads: usize, setup: impl FnOnce() -> T, work: impl Fn(usize, &T) + Sync) {
     let _watched = watch();
     let reactor = Reactor::new(threads + 1).unwrap();
     let left = AtomicUsize::new(threads);
+    let _worker = reactor.enter(0);
+    let shared = setup();
     thread::scope(|scope| {
         for number in 1..=threads {
-            let (reactor, left, work) = (&reactor, &left, &work);
+            let (reactor, left, shared, work) = (&reactor, &left, &shared, &work);
             scope.spawn(move || {
                 let _worker = reactor.enter(number);
                 // Dropped in a panic too, so that the turning thread ends and the test can fail.
                 let _done = Done(left, reactor);
-                work(number);
+                work(number, shared);
             });
         }
-        let _worker = reactor.enter(0);
         // Acquire: pairs with the Release of `Done`.
         while left.load(Ordering::Acquire) > 0 {
             reactor.turn(Turn::Wait);
@@ -73,15 +75,13 @@ fn servers_and_clients_on_threads_of_their_own() {
     const CONNECTIONS: usize = 20;
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
-    let shared = OnceLock::new();
     let data = pattern(100_000);
     let served = AtomicUsize::new(0);
-    run_on(2 + CLIENTS, |number| {
+    let setup = || TcpListener::from_std(listener).unwrap();
+    run_on(2 + CLIENTS, setup, |number, listener| {
         run_parked(async {
             if number <= 2 {
                 // Both accept from one listener, until all connections are served.
-                let listener =
-                    shared.get_or_init(|| TcpListener::from_std(listener.try_clone().unwrap()).unwrap());
                 // Relaxed: a count of turns taken, and nothing else.
                 while served.fetch_add(1, Ordering::Relaxed) < CLIENTS * CONNECTIONS {
                     let (mut stream, _) = listener.accept().await.unwrap();
@@ -111,9 +111,9 @@ fn owned_halves_move_to_other_threads() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
     let data = pattern(2 << 20);
-    run_on(1, |_| {
+    let setup = || TcpListener::from_std(listener).unwrap();
+    run_on(1, setup, |_, listener| {
         run_parked(async {
-            let listener = TcpListener::from_std(listener.try_clone().unwrap()).unwrap();
             let (caller, called) = join!(TcpStream::connect(addr), listener.accept());
             let (mut caller_read, mut caller_write) = caller.unwrap().into_split();
             let (mut called_read, mut called_write) = called.unwrap().0.into_split();

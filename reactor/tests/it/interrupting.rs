@@ -1,6 +1,8 @@
 //! Interrupting a turn, and never losing an interrupt.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Wake};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -67,6 +69,9 @@ fn no_interrupt_is_lost(backend: Backend) {
                     while taken.load(Ordering::Relaxed) < round && begin.elapsed() < PATIENCE {
                         if round % 3 == 0 { thread::yield_now() } else { std::hint::spin_loop() }
                     }
+                    if taken.load(Ordering::Relaxed) < round {
+                        return;
+                    }
                 }
             });
             let begin = Instant::now();
@@ -88,14 +93,13 @@ fn no_earlier_deadline_of_a_parked_worker_is_missed(backend: Backend) {
     with_watchdog(&reactor, || {
         thread::scope(|scope| {
             scope.spawn(|| {
+                let _done = Done { flag: &done, reactor: &reactor };
                 let _entered = reactor.enter(1);
                 for round in 0..ROUNDS {
-                    let sleep = Box::pin(sleep(Duration::from_micros(20 + (round % 50) as u64)));
-                    let task = thread::current();
-                    let woken = std::sync::Arc::new(Unpark { thread: task, flag: AtomicBool::new(false) });
+                    let mut sleep = Box::pin(sleep(Duration::from_micros(20 + (round % 50) as u64)));
+                    let woken = Arc::new(Unpark { thread: thread::current(), flag: AtomicBool::new(false) });
                     let waker = woken.clone().into();
-                    let mut sleep = sleep;
-                    if sleep.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending() {
+                    if sleep.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
                         reactor.before_park(1);
                         let begin = Instant::now();
                         while !woken.flag.load(Ordering::Acquire) && begin.elapsed() < PATIENCE {
@@ -104,8 +108,6 @@ fn no_earlier_deadline_of_a_parked_worker_is_missed(backend: Backend) {
                         assert!(woken.flag.load(Ordering::Acquire), "round {round}: nobody fired the timer");
                     }
                 }
-                done.store(true, Ordering::Release);
-                reactor.interrupt();
             });
             while !done.load(Ordering::Acquire) {
                 reactor.turn(Turn::Wait);
@@ -114,13 +116,27 @@ fn no_earlier_deadline_of_a_parked_worker_is_missed(backend: Backend) {
     });
 }
 
+/// Says, when dropped, that the other worker has ended, be it by a panic.
+struct Done<'a> {
+    flag: &'a AtomicBool,
+    reactor: &'a Reactor,
+}
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.flag.store(true, Ordering::Release);
+        self.reactor.interrupt();
+    }
+}
+
+/// Wakes a thread that is parked.
 struct Unpark {
     thread: thread::Thread,
     flag: AtomicBool,
 }
 
-impl std::task::Wake for Unpark {
-    fn wake(self: std::sync::Arc<Self>) {
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
         self.flag.store(true, Ordering::Release);
         self.thread.unpark();
     }

@@ -14,7 +14,7 @@ use crate::executor::{Executor, poll_once};
 use crate::with_both_pollers;
 
 with_both_pollers! {
-    sleeps_end_in_order_and_never_early
+    sleeps_end_and_never_early
     a_turn_that_looks_does_not_wait
     a_paused_clock_advances_when_nobody_runs
     a_paused_clock_advances_only_after_what_is_ready
@@ -24,7 +24,7 @@ with_both_pollers! {
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-fn sleeps_end_in_order_and_never_early(backend: Backend) {
+fn sleeps_end_and_never_early(backend: Backend) {
     let mut executor = Executor::new(backend);
     let log = Rc::new(RefCell::new(Vec::new()));
     let begin = Instant::now();
@@ -37,6 +37,8 @@ fn sleeps_end_in_order_and_never_early(backend: Backend) {
         });
     }
     executor.run();
+    // Those that are late together are polled in any order; the order of waking is for a paused clock to show.
+    log.borrow_mut().sort();
     assert_eq!(*log.borrow(), [0, 3, 6, 9, 12]);
 }
 

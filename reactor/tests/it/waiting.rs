@@ -95,7 +95,9 @@ fn a_reader_and_a_writer_are_woken_apart(backend: Backend) {
     far.write_all(b"x").unwrap();
     executor.reactor.turn(Turn::Wait);
     assert_eq!(reader.count.load(Ordering::Relaxed), reads + 1);
-    if backend == Backend::Native {
+    // A oneshot registration is disarmed by the event, so both come back to arm it again.
+    let oneshot = cfg!(any(kumihimo_oneshot, polling_test_poll_backend, not(target_os = "linux")));
+    if backend == Backend::Native && !oneshot {
         assert_eq!(writer.count.load(Ordering::Relaxed), writes);
     }
     assert!(poll(true) && !poll(false));
