@@ -86,7 +86,7 @@ fn slot<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> (Arc<dyn R
 fn loom_slot_hands_over_and_wakes() {
     model(5, || {
         let (run, handle) = slot(|| Box::new(7));
-        let pool = thread::spawn(move || run.run());
+        let pool = thread::spawn(move || run.run(&mut || {}));
         assert_eq!(*block_on(Job::new(handle)), 7);
         pool.join().unwrap();
     });
@@ -97,7 +97,7 @@ fn loom_slot_hands_over_and_wakes() {
 fn loom_slot_polled_with_two_wakers() {
     model(5, || {
         let (run, handle) = slot(|| Box::new(7));
-        let pool = thread::spawn(move || run.run());
+        let pool = thread::spawn(move || run.run(&mut || {}));
         let first = Bell::new();
         let waker = Waker::from(Arc::clone(&first));
         let mut job = Job::new(handle);
@@ -122,7 +122,7 @@ fn loom_slot_dropped_while_it_runs() {
             drop(c);
             o
         });
-        let pool = thread::spawn(move || run.run());
+        let pool = thread::spawn(move || run.run(&mut || {}));
         let mut job = Job::new(handle);
         let polled = pin!(&mut job).poll(&mut Context::from_waker(Waker::noop())).is_ready();
         drop(job);
@@ -147,7 +147,7 @@ fn loom_slot_taken_back_or_run() {
             None,
         ));
         let run = Arc::clone(&slot);
-        let pool = thread::spawn(move || run.run());
+        let pool = thread::spawn(move || run.run(&mut || {}));
         let back = slot.take_back();
         if back.is_none() {
             // It has begun, and the job stands.

@@ -66,7 +66,8 @@ unsafe impl<F: Send, T: Send> Sync for Slot<F, T> {}
 /// The pool's view of a slot.
 pub(crate) trait Run: Send + Sync {
     /// Runs the job, unless it was withdrawn. Does not unwind.
-    fn run(&self);
+    /// Calls `free` once, as soon as its thread is free for the next job: before it wakes the awaiter, who may have one.
+    fn run(&self, free: &mut dyn FnMut());
     /// Ends the job with `error` instead of running it, unless it was withdrawn. Does not unwind.
     fn refuse(&self, error: JobError);
 }
@@ -208,9 +209,10 @@ where
     F: FnOnce() -> T + Send,
     T: Send,
 {
-    fn run(&self) {
-        let Some(Work { f, hold }) = self.start() else { return };
+    fn run(&self, free: &mut dyn FnMut()) {
+        let Some(Work { f, hold }) = self.start() else { return free() };
         let outcome = catch_unwind(AssertUnwindSafe(f)).map_err(JobError::Panicked);
+        free();
         quietly(|| self.complete(outcome));
         // After the awaiter was woken, so that a paused clock finds it scheduled and does not advance.
         drop(hold);

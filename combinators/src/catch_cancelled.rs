@@ -37,8 +37,8 @@ use pin_project_lite::pin_project;
 #[doc(alias = "asyncio.CancelledError")]
 #[doc(alias = "try")]
 #[doc(alias = "except")]
-pub fn catch_cancelled<F: Future>(future: F) -> CatchCancelled<F> {
-    CatchCancelled { inside: Some(future) }
+pub fn catch_cancelled<F: IntoFuture>(future: F) -> CatchCancelled<F::IntoFuture> {
+    CatchCancelled { inside: Some(future.into_future()) }
 }
 
 pin_project! {

@@ -21,8 +21,8 @@ use pin_project_lite::pin_project;
 /// A future that is dropped by other code (`select!`, say), not cancelled, cannot await any more: neither part runs on
 /// then. Use [`or_spawn`](Finally::or_spawn) where the clean-up must run even so.
 #[doc(alias = "try")]
-pub fn finally<F: Future, C: Future>(work: F, clean_up: C) -> Finally<F, C> {
-    Finally { work: Some(work), clean_up, result: None }
+pub fn finally<F: IntoFuture, C: IntoFuture>(work: F, clean_up: C) -> Finally<F::IntoFuture, C::IntoFuture> {
+    Finally { work: Some(work.into_future()), clean_up: clean_up.into_future(), result: None }
 }
 
 /// What the work came to.

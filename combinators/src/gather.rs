@@ -254,6 +254,11 @@ macro_rules! methods {
                 self.0.cancel(None)
             }
 
+            /// [`cancel`](Self::cancel), with a message for whoever catches the cancellation.
+            pub fn cancel_with(&mut self, message: impl Into<Arc<str>>) -> bool {
+                self.0.cancel(Some(message.into()))
+            }
+
             /// Whether it has ended, or will as soon as it is awaited.
             #[doc(alias = "asyncio.Future.done")]
             pub fn done(&self) -> bool {

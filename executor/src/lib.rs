@@ -21,9 +21,13 @@ mod clock;
 mod driver;
 mod scheduler;
 mod sleep;
+mod spin;
 mod sync;
 mod task;
 mod yield_now;
+
+#[cfg(all(test, kumihimo_loom))]
+mod loom_models;
 
 pub use driver::{Driver, Turn};
 pub use scheduler::{
@@ -34,6 +38,8 @@ pub use task::{
     Observer, Outcome, PanicError, ResultError, SharedTask, Shielded, Task, TaskError, TaskHandle, TaskId,
     WaitEnd,
 };
+#[doc(hidden)]
+pub use spin::Spin;
 pub use yield_now::{YieldNow, yield_now};
 
 #[cfg(not(kumihimo_loom))]

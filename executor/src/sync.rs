@@ -8,9 +8,18 @@ pub(crate) use self::loom_sync::*;
 
 #[cfg(not(kumihimo_loom))]
 mod std_sync {
+    pub(crate) use crossbeam_deque as deque;
+    pub(crate) use std::alloc;
     pub(crate) use std::hint::spin_loop;
     pub(crate) use std::sync::atomic;
     pub(crate) use std::thread;
+
+    macro_rules! local {
+        ($(#[$meta:meta])* static $name:ident: $ty:ty = $init:expr) => {
+            std::thread_local! { $(#[$meta])* static $name: $ty = const { $init } }
+        };
+    }
+    pub(crate) use local;
 
     /// A mutex that a panic does not poison: its data is only ever left in a consistent state.
     #[derive(Debug, Default)]
@@ -29,11 +38,23 @@ mod std_sync {
 }
 
 #[cfg(kumihimo_loom)]
+#[path = "loom_models/deque.rs"]
+pub(crate) mod deque;
+
+#[cfg(kumihimo_loom)]
 mod loom_sync {
-    // loom explores schedules only where threads yield, so a spin is a yield there.
+    pub(crate) use loom::alloc;
     pub(crate) use loom::sync::atomic;
-    pub(crate) use loom::thread;
+    // loom explores schedules only where threads yield, so a spin is a yield there.
     pub(crate) use loom::thread::yield_now as spin_loop;
+
+    // loom runs its model threads on one thread of the system, so they need loom's own locals.
+    macro_rules! local {
+        ($(#[$meta:meta])* static $name:ident: $ty:ty = $init:expr) => {
+            loom::thread_local! { $(#[$meta])* static $name: $ty = $init }
+        };
+    }
+    pub(crate) use local;
 
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
@@ -45,6 +66,36 @@ mod loom_sync {
 
         pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
             self.0.lock().unwrap()
+        }
+    }
+
+    /// Parking by hand: loom's own `unpark` also lets go a thread that waits for a lock, and forgets its token then.
+    pub(crate) mod thread {
+        use std::sync::Arc;
+
+        use loom::sync::Notify;
+        pub(crate) use loom::thread::yield_now;
+
+        /// A thread's token: given once, taken by the next `park`, which may also return for nothing, once.
+        #[derive(Clone)]
+        pub(crate) struct Thread(Arc<Notify>);
+
+        loom::thread_local! {
+            static CURRENT: Thread = Thread(Arc::new(Notify::new()))
+        }
+
+        pub(crate) fn current() -> Thread {
+            CURRENT.with(Thread::clone)
+        }
+
+        pub(crate) fn park() {
+            current().0.wait();
+        }
+
+        impl Thread {
+            pub(crate) fn unpark(&self) {
+                self.0.notify();
+            }
         }
     }
 }

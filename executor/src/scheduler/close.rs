@@ -1,8 +1,7 @@
 //! The end of a runtime: what is left is dropped, on the thread that it belongs to.
 
-use crossbeam_deque::Steal;
-
 use super::local::Local;
+use crate::sync::deque::Steal;
 use crate::sync::thread;
 use crate::task::harness;
 use crate::task::header::TaskRef;

@@ -3,19 +3,22 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
-
-use crossbeam_deque::Worker;
+use std::time::{Duration, Instant};
 
 use super::shared::{Flavor, Remote, Shared};
 use crate::clock;
+use crate::spin::Spin;
 use crate::sync::atomic::Ordering::Relaxed;
+use crate::sync::deque::{Steal, Worker};
 use crate::task::harness::{self, After, Manner};
 use crate::task::header::TaskRef;
 use crate::task::id::{IdBlock, TaskId};
 
 /// Operations that a poll may complete before leaves make it give way: a loop on a socket that is always ready yields.
 pub(crate) const BUDGET: u32 = 128;
+
+/// How long a worker without work spins, where that has been worth it: less than falling asleep and waking costs.
+const SPIN: Duration = Duration::from_micros(4);
 
 /// A worker. Used by its own thread only.
 pub(crate) struct Local {
@@ -44,9 +47,8 @@ pub(crate) struct Local {
     pub(crate) looked: Cell<Instant>,
     /// When this worker last looked at the poller.
     pub(crate) turned: Cell<Instant>,
-    /// Whether spinning before sleeping has been worth it: up with each sleep that a push cut short, down with each spin
-    /// that found nothing.
-    pub(crate) spin_credit: Cell<u32>,
+    /// Whether spinning before sleeping is worth it.
+    pub(crate) spin: RefCell<Spin>,
     /// Polls of each worker, when this one last watched.
     pub(crate) seen: RefCell<Box<[u32]>>,
     /// Turns of all workers, when this one last watched.
@@ -73,7 +75,7 @@ impl Local {
             look_every: Cell::new(1),
             looked: Cell::new(now),
             turned: Cell::new(now),
-            spin_credit: Cell::new(0),
+            spin: RefCell::new(Spin::new(SPIN)),
             seen: RefCell::new(vec![0; workers].into()),
             seen_turns: Cell::new(0),
             random: RefCell::new(fastrand::Rng::with_seed(index as u64 + 1)),
@@ -166,7 +168,7 @@ impl Local {
     pub(crate) fn empty_inbox(&self) {
         let inbox = &self.remote().inbox;
         while !inbox.is_empty() {
-            if let crossbeam_deque::Steal::Success(task) = inbox.steal() {
+            if let Steal::Success(task) = inbox.steal() {
                 self.pinned.borrow_mut().push_back(task);
             }
         }

@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use kumihimo_context as context;
 
+use crate::sync::local;
 use crate::task::header::{Header, TaskRef};
 use crate::task::id::TaskId;
 use crate::task::{Task, TaskHandle, cell, id};
@@ -35,26 +36,32 @@ pub use shared::Flavor;
 pub(crate) use local::Local;
 pub(crate) use shared::Shared;
 
-thread_local! {
+// What the models are played on.
+#[cfg(all(test, kumihimo_loom))]
+pub(crate) use {
+    close::drop_all_tasks, config::Hooks, gate::Gate, lifo::LifoSlot, registry::Registry, shared::Remote,
+};
+
+local! {
     /// The worker that this thread is; null if it is none.
-    static LOCAL: Cell<*const Local> = const { Cell::new(ptr::null()) };
+    static LOCAL: Cell<*const Local> = Cell::new(ptr::null())
 }
 
 /// This thread is a worker, until the guard is dropped.
-struct Entered<'a> {
+pub(crate) struct Entered<'a> {
     before: *const Local,
     _local: &'a Local,
 }
 
 impl<'a> Entered<'a> {
-    fn new(local: &'a Local) -> Entered<'a> {
-        Entered { before: LOCAL.replace(local), _local: local }
+    pub(crate) fn new(local: &'a Local) -> Entered<'a> {
+        Entered { before: LOCAL.with(|current| current.replace(local)), _local: local }
     }
 }
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        LOCAL.set(self.before);
+        LOCAL.with(|current| current.set(self.before));
     }
 }
 
@@ -62,7 +69,7 @@ impl Drop for Entered<'_> {
 #[inline]
 fn with_local<R>(f: impl FnOnce(Option<&Local>) -> R) -> R {
     // SAFETY: `Entered` borrows the worker for as long as the pointer is set.
-    f(unsafe { LOCAL.get().as_ref() })
+    f(unsafe { LOCAL.with(Cell::get).as_ref() })
 }
 
 /// Puts a task that was just scheduled into a queue.
@@ -104,7 +111,7 @@ pub(crate) fn runs_here_with_links(runtime: *const Shared) -> bool {
 
 /// Whether this thread is a worker of some loop.
 pub fn is_running() -> bool {
-    !LOCAL.get().is_null()
+    !LOCAL.with(Cell::get).is_null()
 }
 
 #[track_caller]

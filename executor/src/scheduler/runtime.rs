@@ -8,7 +8,6 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crossbeam_deque::{Injector, Worker};
 use crossbeam_utils::CachePadded;
 
 use super::config::Builder;
@@ -20,6 +19,7 @@ use super::shared::{Flavor, Remote, Shared};
 use super::{Entered, Scheduler, close};
 use crate::driver::Driver;
 use crate::sleep::Sleep;
+use crate::sync::deque::{Injector, Worker};
 use crate::task::header::TaskRef;
 use crate::task::{TaskError, TaskHandle, cell, id};
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crossbeam_deque::{Injector, Stealer};
 use crossbeam_utils::CachePadded;
 
 use super::config::Hooks;
@@ -12,6 +11,7 @@ use super::registry::Registry;
 use crate::driver::Driver;
 use crate::sleep::Sleep;
 use crate::sync::atomic::{AtomicU32, Ordering::*};
+use crate::sync::deque::{Injector, Stealer};
 use crate::task::header::TaskRef;
 
 /// How tasks are run.

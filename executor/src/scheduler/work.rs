@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use crossbeam_deque::Steal;
-
 use super::local::Local;
 use crate::clock;
 use crate::driver::Turn;
 use crate::sleep::{Rest, WATCH};
+use crate::sync::deque::Steal;
 use crate::task::header::TaskRef;
 
 /// Tasks taken from the LIFO slot in a row, before the queue has a turn: two tasks that keep waking each other starve
@@ -25,21 +24,17 @@ const TURN_PERIOD: Duration = Duration::from_micros(100);
 /// Rounds over all other workers before a search that met contention gives up.
 const STEAL_ROUNDS: usize = 4;
 
-/// Looks at the others' queues before a worker that has credit for it sleeps; about 2 µs in all.
-const SPIN_ROUNDS: u32 = 64;
-
-/// A sleep that a push ends sooner than this was not worth its two system calls: spinning would have been cheaper.
-const SHORT_SLEEP: Duration = Duration::from_micros(20);
-
-/// The most credit for spinning that a worker can have.
-const SPIN_CREDIT: u32 = 8;
-
 impl Local {
     /// Runs tasks until `stop` says so.
     pub(crate) fn work(&self, stop: impl Fn() -> bool) {
         while !stop() {
             match self.find_work() {
-                Some(task) => self.run(task),
+                Some(task) => {
+                    if self.searching.get() {
+                        self.found_work();
+                    }
+                    self.run(task);
+                }
                 None => self.sleep(&stop),
             }
         }
@@ -69,11 +64,7 @@ impl Local {
         if let Some(task) = self.pinned.borrow_mut().pop_front() {
             return Some(task);
         }
-        let found = self.search();
-        if found.is_some() {
-            self.found_work();
-        }
-        found
+        self.search()
     }
 
     #[inline]
@@ -171,7 +162,7 @@ impl Local {
         None
     }
 
-    /// A search has found something. Who searched last passes the word on: pushes that came meanwhile relied on it.
+    /// A worker that counts as searching has found something, wherever. Who searched last passes the word on: pushes that came meanwhile relied on it.
     fn found_work(&self) {
         if self.stop_searching() && self.is_work_left() {
             self.shared.sleep.notify(|| self.shared.driver.interrupt());
@@ -196,20 +187,10 @@ impl Local {
 
     /// Looks around for a moment before sleeping, where that has been worth it lately. True if there is work.
     ///
-    /// Meanwhile the worker counts as searching, so that a push makes no system call. It spins only while somebody else
-    /// runs: otherwise only timers, readiness and other threads can bring work, and those are waited for.
+    /// Meanwhile the worker counts as searching, so that a push makes no system call. Only sleeps that a push cut short
+    /// count as short: a worker that waits for timers and readiness does not spin.
     fn spin(&self, stop: &impl Fn() -> bool) -> bool {
-        if self.spin_credit.get() == 0 || !self.searching.get() || !self.shared.sleep.is_anybody_running() {
-            return false;
-        }
-        for _ in 0..SPIN_ROUNDS {
-            if self.is_work_left() || stop() {
-                return true;
-            }
-            std::hint::spin_loop();
-        }
-        self.spin_credit.set(self.spin_credit.get() - 1);
-        false
+        self.searching.get() && self.spin.borrow_mut().until(|| self.is_work_left() || stop())
     }
 
     /// Sleeps until there is something to do.
@@ -250,9 +231,7 @@ impl Local {
         let now = clock::now();
         if sleep.withdraw(self.index) {
             self.searching.set(true);
-            if now.duration_since(began) < SHORT_SLEEP {
-                self.spin_credit.set((self.spin_credit.get() + 2).min(SPIN_CREDIT));
-            }
+            self.spin.borrow_mut().slept(now.duration_since(began));
         }
         self.looked.set(now);
         self.turned.set(now);

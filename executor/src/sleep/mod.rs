@@ -244,12 +244,6 @@ impl Sleep {
 
     // ---- workers that run out of work
 
-    /// Whether some worker neither sleeps nor searches.
-    pub(crate) fn is_anybody_running(&self) -> bool {
-        let counts = self.counts.load(Relaxed);
-        (counts & IDLE_MASK) + (counts & SEARCHING_MASK) / SEARCHING < self.parkers.len()
-    }
-
     /// Begins to search, unless half of the workers search already.
     pub(crate) fn begin_search(&self, workers: usize) -> bool {
         let searching = (self.counts.load(Relaxed) & SEARCHING_MASK) / SEARCHING;

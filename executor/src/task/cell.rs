@@ -1,6 +1,6 @@
 //! The allocation of a task: header, then future, output or failure in one place.
 
-use std::alloc::{Layout, alloc, handle_alloc_error};
+use std::alloc::{Layout, handle_alloc_error};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::header::{Header, Payload, TaskRef, VTable};
 use super::id::TaskId;
 use crate::scheduler::Shared;
+use crate::sync::alloc::alloc;
 
 /// A task with a future of type `F`.
 #[repr(C)]

@@ -24,6 +24,7 @@ use super::id::TaskId;
 use super::state::{State, Wake};
 use super::waiters::Waiters;
 use crate::scheduler::{Shared, schedule};
+use crate::sync::alloc::dealloc;
 use crate::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::*};
 
 /// What every task begins with.
@@ -270,7 +271,7 @@ impl TaskRef {
         // SAFETY: the last reference was given up, so this is the only access; the allocation was made with this layout.
         unsafe {
             self.0.as_ptr().drop_in_place();
-            std::alloc::dealloc(self.0.as_ptr().cast(), layout);
+            dealloc(self.0.as_ptr().cast(), layout);
         }
     }
 }
