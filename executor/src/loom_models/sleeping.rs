@@ -73,7 +73,7 @@ impl Stage {
             if found && std::mem::take(&mut searching) {
                 // As `Local::found_work`.
                 if self.sleep.end_search() && self.is_work_left(worker) {
-                    self.sleep.notify(|| self.bell.interrupt());
+                    self.sleep.hint(|| self.bell.interrupt());
                 }
             }
             match found {
@@ -176,7 +176,7 @@ fn two_items_that_need_each_other() {
                     stage.rest(worker, &mut searching);
                 }
                 if std::mem::take(&mut searching) && stage.sleep.end_search() && stage.is_work_left(worker) {
-                    stage.sleep.notify(|| stage.bell.interrupt());
+                    stage.sleep.hint(|| stage.bell.interrupt());
                 }
                 met[1 - worker].notify();
                 met[worker].wait();

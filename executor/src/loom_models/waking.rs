@@ -52,7 +52,7 @@ fn reader(news: &Arc<News>, expected: usize) -> Reader {
 /// it is seen, the task is never in two queues (asserted by `State::start`), and is freed once (asserted by loom).
 #[test]
 fn two_wakers_and_a_step() {
-    check(None, || {
+    check(3, || {
         let (home, news) = (home(), News::new());
         let reader = task(&home, reader(&news, 2));
         let by_value = {
@@ -80,7 +80,7 @@ fn two_wakers_and_a_step() {
 /// As above, with two workers that take what they find while the wake-ups come.
 #[test]
 fn two_wakers_and_two_workers() {
-    check(3, || {
+    check(2, || {
         let (home, news) = (home(), News::new());
         let reader = task(&home, reader(&news, 2));
         home.injector.push(reader.task());
@@ -102,7 +102,7 @@ fn two_wakers_and_two_workers() {
 /// The `Task` is dropped while the wake-up comes, which may be the last reference.
 #[test]
 fn a_waker_outlives_the_owner() {
-    check(None, || {
+    check(3, || {
         let (home, news) = (home(), News::new());
         let reader = task(&home, reader(&news, 1));
         let task = reader.task();

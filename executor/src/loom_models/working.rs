@@ -82,7 +82,7 @@ fn a_task_from_outside() {
 /// Two tasks from outside, for one worker.
 #[test]
 fn two_tasks_and_one_worker() {
-    check(2, || {
+    check(1, || {
         let (house, threads) = House::open(1, 2);
         for _ in 0..2 {
             let inside = house.clone();
@@ -95,7 +95,7 @@ fn two_tasks_and_one_worker() {
 /// A task that gives way, and one that comes meanwhile.
 #[test]
 fn giving_way() {
-    check(2, || {
+    check(1, || {
         let (house, threads) = House::open(1, 2);
         let [first, second] = [house.clone(), house.clone()];
         house.inject(async move {

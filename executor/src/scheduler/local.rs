@@ -43,6 +43,8 @@ pub(crate) struct Local {
     pub(crate) until_look: Cell<u32>,
     /// Polls between two looks.
     pub(crate) look_every: Cell<u32>,
+    /// Looks after each poll that are still to come, as there was a long one.
+    pub(crate) wary: Cell<u32>,
     /// When the last look was.
     pub(crate) looked: Cell<Instant>,
     /// When this worker last looked at the poller.
@@ -73,6 +75,7 @@ impl Local {
             lifo_left: Cell::new(0),
             until_look: Cell::new(1),
             look_every: Cell::new(1),
+            wary: Cell::new(0),
             looked: Cell::new(now),
             turned: Cell::new(now),
             spin: RefCell::new(Spin::new(SPIN)),
@@ -116,7 +119,7 @@ impl Local {
 
     /// Puts a task that gave way behind all others.
     #[inline]
-    fn push_back(&self, task: TaskRef) {
+    pub(crate) fn push_back(&self, task: TaskRef) {
         if self.shared.flavor == Flavor::CurrentThread || task.header().state.is_pinned() {
             self.pinned.borrow_mut().push_back(task);
             return;
@@ -131,7 +134,8 @@ impl Local {
 
     /// Runs a task that was taken out of a queue.
     #[inline]
-    pub(crate) fn run(&self, task: TaskRef) {
+    #[must_use]
+    pub(crate) fn run(&self, task: TaskRef) -> After {
         let polls = &self.remote().polls;
         // Only this worker writes it.
         polls.store(polls.load(Relaxed).wrapping_add(1), Relaxed);
@@ -139,9 +143,7 @@ impl Local {
         if start.heavy && start.io_woken {
             self.shared.sleep.hand_over();
         }
-        if harness::step(task, start, self.manner()) == After::Schedule {
-            self.push_back(task);
-        }
+        harness::step(task, start, self.manner())
     }
 
     fn manner(&self) -> Manner {
@@ -160,7 +162,7 @@ impl Local {
         let readied = self.dispatched.get();
         if readied > 1 {
             // One for this worker; of the rest, every second wakes somebody, who passes the word on.
-            self.shared.sleep.wake_many(readied / 2, || self.shared.driver.interrupt());
+            self.shared.sleep.wake_many(readied / 2, Some(self.index), || self.shared.driver.interrupt());
         }
     }
 

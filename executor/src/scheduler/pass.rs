@@ -4,6 +4,7 @@ use super::local::Local;
 use crate::clock;
 use crate::driver::Turn;
 use crate::sleep::Rest;
+use crate::task::harness::After;
 
 /// Passes look at descriptors at most this often while there are tasks to run; asyncio does so at each.
 const TURN_PERIOD: std::time::Duration = std::time::Duration::from_micros(20);
@@ -19,7 +20,9 @@ impl Local {
                 let task = self.pinned.borrow_mut().pop_front();
                 // Fewer than counted only if a task ran another loop's close in between.
                 let Some(task) = task else { break };
-                self.run(task);
+                if self.run(task) == After::Schedule {
+                    self.push_back(task);
+                }
                 if stop() {
                     return;
                 }

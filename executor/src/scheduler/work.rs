@@ -7,6 +7,7 @@ use crate::clock;
 use crate::driver::Turn;
 use crate::sleep::{Rest, WATCH};
 use crate::sync::deque::Steal;
+use crate::task::harness::After;
 use crate::task::header::TaskRef;
 
 /// Tasks taken from the LIFO slot in a row, before the queue has a turn: two tasks that keep waking each other starve
@@ -17,6 +18,9 @@ const LIFO_LIMIT: u32 = 16;
 /// clock costs half as much as a short poll, so not after each; but after each long one.
 const LOOK_PERIOD: Duration = Duration::from_micros(20);
 const LOOK_LIMIT: u32 = 32;
+
+/// Looks after each poll that follow a long one. They cost 1 % of the shortest poll that counts as long.
+const WARY_LOOKS: u32 = 64;
 
 /// A busy worker looks at the poller this often, if nobody else does: one system call costs less than 1 % of that time.
 const TURN_PERIOD: Duration = Duration::from_micros(100);
@@ -33,30 +37,43 @@ impl Local {
                     if self.searching.get() {
                         self.found_work();
                     }
-                    self.run(task);
+                    let after = self.run(task);
+                    // What became ready during a long poll goes before the task that gave way after it.
+                    if self.is_time_to_look() {
+                        self.look();
+                    }
+                    if after == After::Schedule {
+                        self.push_back(task);
+                    }
                 }
                 None => self.sleep(&stop),
             }
         }
+        self.leave_work();
+    }
+
+    /// The worker stops: what it has, or was woken for, is for the others, who may go on.
+    fn leave_work(&self) {
+        if let Some(task) = self.remote().lifo.take() {
+            self.queue.push(task);
+        }
         self.stop_searching();
+        if self.is_work_left() {
+            self.shared.sleep.notify(|| self.shared.driver.interrupt());
+        }
     }
 
     /// The next task, in the order in which work is looked for:
     ///
-    /// 1. every few polls: timers that are due, readiness, the injector, so that a busy worker does not starve them;
-    /// 2. the LIFO slot, a bounded number of times in a row;
-    /// 3. the worker's own queues, pinned tasks and others in turn;
-    /// 4. the inbox and the injector;
-    /// 5. the other workers' queues, from a random one on.
+    /// 1. the LIFO slot, a bounded number of times in a row;
+    /// 2. the worker's own queues, pinned tasks and others in turn;
+    /// 3. the inbox and the injector;
+    /// 4. the other workers' queues, from a random one on.
     ///
-    /// Timers and readiness come again when nothing is found: the worker then waits for them.
+    /// Every few polls the worker [looks](Self::look) at timers, readiness and the injector first, so that a busy one does
+    /// not starve them; and one that finds nothing waits for them.
     #[inline]
     fn find_work(&self) -> Option<TaskRef> {
-        if self.is_time_to_look()
-            && let Some(task) = self.look()
-        {
-            return Some(task);
-        }
         if let Some(task) = self.next_own() {
             return Some(task);
         }
@@ -78,7 +95,7 @@ impl Local {
             self.queue.push(task);
         }
         self.lifo_left.set(LIFO_LIMIT);
-        let pinned_first = self.until_look.get() & 1 == 0;
+        let pinned_first = self.remote().polls() & 1 == 0;
         let pinned = || self.pinned.borrow_mut().pop_front();
         if pinned_first { pinned().or_else(|| self.queue.pop()) } else { self.queue.pop().or_else(pinned) }
     }
@@ -90,40 +107,40 @@ impl Local {
         left == 0
     }
 
-    /// Looks at what depends on time, and takes one task of the injector.
+    /// Lets what depends on time line up: timers that are due, readiness, and tasks from the injector.
     #[cold]
-    fn look(&self) -> Option<TaskRef> {
+    fn look(&self) {
         let now = clock::now();
         let elapsed = now.duration_since(self.looked.replace(now));
-        // Halve after a period that was too long (at once, if it was much too long), double after a short one.
+        self.until_look.set(self.next_look(elapsed));
+        self.empty_inbox();
+        if now.duration_since(self.turned.get()) >= TURN_PERIOD && self.shared.sleep.try_take_baton(self.index) {
+            self.turned.set(now);
+            self.dispatch(|| self.shared.driver.turn(Turn::Poll));
+            self.shared.sleep.release_baton(self.index);
+        } else {
+            self.dispatch(|| self.shared.driver.fire_due(self.index));
+        }
+        if !self.shared.injector.is_empty() {
+            let _contended = self.shared.injector.steal_batch(&self.queue);
+        }
+    }
+
+    /// Polls until the next look, after a period of this length: half as many if it was too long, twice as many if it was
+    /// short. Where there was a really long poll, others are likely: then it looks after each, for a while.
+    fn next_look(&self, elapsed: Duration) -> u32 {
+        let wary = match elapsed > LOOK_PERIOD * 8 {
+            true => WARY_LOOKS,
+            false => self.wary.get().saturating_sub(1),
+        };
+        self.wary.set(wary);
         let every = match self.look_every.get() {
-            _ if elapsed > LOOK_PERIOD * 8 => 1,
+            _ if wary > 0 => 1,
             every if elapsed > LOOK_PERIOD => (every / 2).max(1),
             every => (every * 2).min(LOOK_LIMIT),
         };
         self.look_every.set(every);
-        self.until_look.set(every);
-
-        self.empty_inbox();
-        if now.duration_since(self.turned.get()) >= TURN_PERIOD {
-            self.turned.set(now);
-            if self.shared.sleep.try_take_baton(self.index) {
-                self.dispatch(|| self.shared.driver.turn(Turn::Poll));
-                self.shared.sleep.release_baton(self.index);
-            } else {
-                self.fire_due();
-            }
-        } else {
-            self.fire_due();
-        }
-        match self.shared.injector.is_empty() {
-            true => None,
-            false => self.shared.injector.steal_batch_and_pop(&self.queue).success(),
-        }
-    }
-
-    fn fire_due(&self) {
-        self.dispatch(|| self.shared.driver.fire_due(self.index));
+        every
     }
 
     /// Looks at the injector and at the other workers' queues.
@@ -162,10 +179,12 @@ impl Local {
         None
     }
 
-    /// A worker that counts as searching has found something, wherever. Who searched last passes the word on: pushes that came meanwhile relied on it.
+    /// A worker that counts as searching has found something, wherever. Who searched last passes the word on: pushes that
+    /// came meanwhile relied on it.
     fn found_work(&self) {
         if self.stop_searching() && self.is_work_left() {
-            self.shared.sleep.notify(|| self.shared.driver.interrupt());
+            // `end_search` brought the fence.
+            self.shared.sleep.hint(|| self.shared.driver.interrupt());
         }
     }
 
@@ -205,6 +224,11 @@ impl Local {
         self.shared.driver.before_park(self.index);
         // The last look, after the announcement. `stop` is part of it: who stops us wakes those who are announced.
         if !self.is_work_left() && !stop() {
+            if self.shared.workers.iter().any(|worker| worker.lifo.is_full()) {
+                // Somebody runs who may not come back soon to what it has readied.
+                sleep.ensure_watch(|| self.shared.driver.interrupt());
+                rest = sleep.look_up(self.index);
+            }
             loop {
                 match rest {
                     Rest::Claimed => break,

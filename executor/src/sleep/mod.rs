@@ -99,7 +99,7 @@ impl Sleep {
         fence(SeqCst);
         let counts = self.counts.load(Relaxed);
         if counts & IDLE_MASK != 0 && counts & SEARCHING_MASK == 0 {
-            self.wake_many(1, interrupt);
+            self.wake_many(1, None, interrupt);
         }
     }
 
@@ -109,13 +109,14 @@ impl Sleep {
     pub(crate) fn hint(&self, interrupt: impl Fn()) {
         let counts = self.counts.load(Relaxed);
         if counts & IDLE_MASK != 0 && counts & SEARCHING_MASK == 0 {
-            self.wake_many(1, interrupt);
+            self.wake_many(1, None, interrupt);
         }
     }
 
-    /// Wakes up to `most` workers, whoever is searching.
+    /// Wakes up to `most` workers, whoever is searching; not the worker `by`, which may be the baton's holder and found
+    /// the work itself.
     #[cold]
-    pub(crate) fn wake_many(&self, most: usize, interrupt: impl Fn()) {
+    pub(crate) fn wake_many(&self, most: usize, by: Option<usize>, interrupt: impl Fn()) {
         for searching in 0..most {
             let mut inner = self.inner.lock();
             // Somebody may have been woken since we looked.
@@ -126,7 +127,9 @@ impl Sleep {
                 self.claim(&mut inner, worker);
                 drop(inner);
                 self.parkers.unpark(worker);
-            } else if let Some(Holder { worker, waiting: true }) = inner.holder {
+            } else if let Some(Holder { worker, waiting: true }) = inner.holder
+                && by != Some(worker)
+            {
                 self.claim_holder(&mut inner, worker);
                 drop(inner);
                 return interrupt();
@@ -255,11 +258,16 @@ impl Sleep {
         true
     }
 
-    /// Ends a search. True if nobody searches now: then who found work must pass the word on.
+    /// Ends a search. True if nobody searches now: then who found work must look again, and pass the word on.
     pub(crate) fn end_search(&self) -> bool {
         let before = self.counts.fetch_sub(SEARCHING, SeqCst);
         debug_assert!(before & SEARCHING_MASK != 0);
-        before & SEARCHING_MASK == SEARCHING
+        let last = before & SEARCHING_MASK == SEARCHING;
+        if last {
+            // Pairs with the fence in `notify`: a pusher that still saw us searching pushed before our next look.
+            fence(SeqCst);
+        }
+        last
     }
 
     /// The worker has found nothing and announces that it goes to sleep. It must look once more, and then
@@ -315,13 +323,16 @@ impl Sleep {
         }
         if waited || slept.is_some() {
             self.counts.fetch_sub(IDLE, SeqCst);
-            if inner.watcher == Some(worker) {
-                self.set_watcher(&mut inner, None);
-            }
+        }
+        let watched = inner.watcher == Some(worker);
+        if watched {
+            self.set_watcher(&mut inner, None);
         }
         if held {
             self.turns.fetch_add(1, Relaxed);
             inner.holder = None;
+        }
+        if held || watched {
             self.appoint_on_leaving(inner);
         }
         !waited && slept.is_none()
@@ -346,6 +357,7 @@ impl Sleep {
         self.counts.fetch_add(SEARCHING - IDLE, SeqCst);
         if inner.watcher == Some(worker) {
             self.set_watcher(inner, None);
+            self.appoint_on_leaving(inner);
         }
     }
 
@@ -354,7 +366,7 @@ impl Sleep {
         self.claim(inner, worker);
     }
 
-    /// Nobody attends the poller any more, though somebody is idle: that one comes to look from time to time.
+    /// Nobody attends the poller any more, or watches, though somebody sleeps: that one comes to look from time to time.
     fn appoint_on_leaving(&self, mut inner: impl std::ops::DerefMut<Target = Inner>) {
         if inner.watcher.is_none()
             && let Some(&worker) = inner.sleepers.first()
