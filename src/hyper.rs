@@ -22,19 +22,20 @@
 //! asyncio::run(async {
 //!     let listener = TcpListener::bind("127.0.0.1:0").await?;
 //!     let address = listener.local_addr()?;
-//!     asyncio::create_task(async move {
+//!     let server = asyncio::create_task(async move {
 //!         while let Ok((stream, _)) = listener.accept().await {
 //!             let mut http = hyper::server::conn::http2::Builder::new(HyperExecutor);
-//!             asyncio::create_task(http.timer(HyperTimer).serve_connection(stream, service_fn(greet)));
+//!             drop(asyncio::create_task(http.timer(HyperTimer).serve_connection(stream, service_fn(greet))));
 //!         }
 //!     });
 //!
 //!     let stream = TcpStream::connect(address).await?;
 //!     let (mut client, connection) = hyper::client::conn::http2::handshake(HyperExecutor, stream).await?;
-//!     asyncio::create_task(connection);
+//!     drop(asyncio::create_task(connection));
 //!     let request = Request::get(format!("http://{address}/")).body(Empty::<Bytes>::new())?;
 //!     let answer = client.send_request(request).await?.collect().await?;
 //!     assert_eq!(answer.to_bytes(), "hello");
+//!     server.cancel();
 //!     Ok(())
 //! })
 //! # }
@@ -54,7 +55,7 @@ use kumihimo_reactor::{Instant, Sleep, sleep, sleep_until};
 ///
 /// # Panics
 ///
-/// hyper hands over its futures while it is polled; that panics, as [`create_task`](crate::create_task) does, where no
+/// hyper hands over its futures while it is polled; that panics, as [`create_task`] does, where no
 /// loop runs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HyperExecutor;

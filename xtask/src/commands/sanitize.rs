@@ -1,0 +1,63 @@
+//! `cargo xtask sanitize`: the tests under a sanitizer, without a nightly toolchain.
+
+use crate::cargo::Cargo;
+use crate::failure::{Failure, Outcome};
+use crate::std_sources;
+use crate::workspace::{self, Member};
+
+/// The only platform on which this is done.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// Which one.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Sanitizer {
+    /// Memory that is used wrongly, or leaked.
+    Address,
+    /// Data races.
+    Thread,
+}
+
+/// Runs the tests of all published crates, doctests and compile-fail tests left out (they do not run our code).
+pub(super) fn run(sanitizer: Sanitizer) -> Outcome {
+    if !cfg!(all(target_arch = "x86_64", target_os = "linux")) {
+        return Err(Failure::new("sanitizers are set up for x86-64 Linux only; run this there"));
+    }
+    let names: Vec<String> = workspace::published().iter().map(Member::name).collect();
+    let tests = Cargo::new("test --all-features --no-fail-fast --lib --bins --tests --target").args(TARGET);
+    // The sanitizers come with every stable toolchain, only their flags are unstable: the variable lets them pass.
+    let tests = tests.env("RUSTC_BOOTSTRAP", "1").env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
+    let tests = match sanitizer {
+        Sanitizer::Address => address(tests),
+        Sanitizer::Thread => match thread(tests) {
+            Ok(tests) => tests,
+            // Without an instrumented std its reports are mostly false; a run that says nothing is better said to be none.
+            Err(reason) => {
+                println!("SKIPPED: ThreadSanitizer did not run. {reason}");
+                return Ok(());
+            }
+        },
+    };
+    tests.packages(names.iter().map(String::as_str)).args("-- --skip compile_fail").run_tests()?.conclude()
+}
+
+fn address(tests: Cargo) -> Cargo {
+    // The second flag says that mixing with std, which is not instrumented, is meant: here it hides nothing of ours.
+    tests
+        .env("RUSTFLAGS", "-Zsanitizer=address -Cunsafe-allow-abi-mismatch=sanitizer")
+        .env("ASAN_OPTIONS", "detect_leaks=1:detect_stack_use_after_return=1")
+        .target_dir("asan")
+}
+
+fn thread(tests: Cargo) -> Outcome<Cargo> {
+    // An std that is not instrumented hides its locks from the sanitizer, which then reports what they guard: so build
+    // it. Fences are not seen either way; the two cfgs replace them in crossbeam and in our own counts.
+    let tests = tests
+        .args("-Zbuild-std")
+        .env("RUSTFLAGS", "-Zsanitizer=thread --cfg crossbeam_sanitize_thread --cfg kumihimo_tsan")
+        .env("TSAN_OPTIONS", "history_size=7")
+        .target_dir("tsan");
+    Ok(match std_sources::toolchain()? {
+        None => tests,
+        Some(bin) => tests.toolchain(bin),
+    })
+}

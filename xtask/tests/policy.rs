@@ -1,0 +1,8 @@
+//! The house rules that no compiler checks.
+
+mod policy {
+    mod complaints;
+    mod files;
+    mod imports;
+    mod manifests;
+}
