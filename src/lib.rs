@@ -137,3 +137,8 @@ pub mod net {
 pub mod __private {
     pub use crate::run::run_with;
 }
+
+/// The README's code, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
