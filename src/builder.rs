@@ -127,7 +127,12 @@ impl Builder {
         }
         let pool = pool.build();
         let ctrl_c = Arc::new(CtrlC::default());
-        let driver = LoopDriver { reactor: reactor.clone(), pool: pool.clone(), ctrl_c: ctrl_c.clone() };
+        let driver = LoopDriver {
+            reactor: reactor.clone(),
+            pool: pool.clone(),
+            ctrl_c: ctrl_c.clone(),
+            debug: self.debug,
+        };
         let runtime = self.executor.build(Arc::new(driver))?;
         Ok(Runner::new(runtime, reactor, pool, self.handle_sigint.then_some(ctrl_c), self.debug))
     }

@@ -1,6 +1,7 @@
 //! The joint between executor and reactor: the only place that knows both.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::sync::Arc;
 
 use kumihimo_blocking_pool::{self as blocking, ThreadPool};
@@ -14,11 +15,33 @@ pub(crate) struct LoopDriver {
     pub(crate) reactor: Reactor,
     pub(crate) pool: ThreadPool,
     pub(crate) ctrl_c: Arc<CtrlC>,
+    /// asyncio's debug mode.
+    pub(crate) debug: bool,
+}
+
+thread_local! {
+    /// Whether the loop that runs on this thread is in debug mode.
+    static DEBUG: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the loop that runs on this thread is in debug mode.
+pub(crate) fn is_debug() -> bool {
+    DEBUG.get()
+}
+
+/// Puts the debug mode of before back.
+struct RestoreDebug(bool);
+
+impl Drop for RestoreDebug {
+    fn drop(&mut self) {
+        DEBUG.set(self.0);
+    }
 }
 
 impl Driver for LoopDriver {
     fn enter(&self, worker: usize) -> Box<dyn Any> {
-        Box::new((self.reactor.enter(worker), blocking::enter(&self.pool)))
+        let debug = RestoreDebug(DEBUG.replace(self.debug));
+        Box::new((self.reactor.enter(worker), blocking::enter(&self.pool), debug))
     }
 
     fn turn(&self, turn: Turn) {

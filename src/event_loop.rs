@@ -6,6 +6,7 @@ use kumihimo_blocking_pool::{self as blocking, ThreadPool};
 use kumihimo_executor::{Scheduler, Task, TaskHandle};
 use kumihimo_reactor::{Instant, Reactor};
 
+use crate::driver;
 use crate::executor::IntoExecutor;
 
 /// A loop: asyncio's `AbstractEventLoop`. Handles are cheap to clone and may be used from any thread.
@@ -47,7 +48,7 @@ pub fn get_running_loop() -> EventLoop {
 #[doc(alias = "asyncio.get_running_loop")]
 pub fn try_get_running_loop() -> Option<EventLoop> {
     let scheduler = Scheduler::try_current()?;
-    Some(EventLoop::new(scheduler, Reactor::current()?, blocking::current()?, false))
+    Some(EventLoop::new(scheduler, Reactor::current()?, blocking::current()?, driver::is_debug()))
 }
 
 impl EventLoop {

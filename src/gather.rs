@@ -19,11 +19,14 @@ macro_rules! gather {
 /// ```
 /// use kumihimo as asyncio;
 ///
-/// let sum: Result<_, String> = asyncio::run(async {
-///     let (one, two) = asyncio::try_gather!(async { Ok(1) }, async { Ok(2) }).await?;
-///     Ok(one + two)
-/// });
-/// assert_eq!(sum, Ok(3));
+/// async fn parse(text: &'static str) -> Result<i32, std::num::ParseIntError> {
+///     text.parse()
+/// }
+///
+/// let both = asyncio::run(async { asyncio::try_gather!(parse("1"), parse("2")).await });
+/// assert_eq!(both, Ok((1, 2)));
+/// let one = asyncio::run(async { asyncio::try_gather!(parse("1"), parse("two")).await });
+/// assert!(one.is_err());
 /// ```
 #[doc(alias = "asyncio.gather")]
 #[macro_export]

@@ -17,11 +17,11 @@ use crate::runner::Runner;
 /// ```
 /// use kumihimo as asyncio;
 ///
-/// async fn main() -> u32 {
+/// async fn answer() -> u32 {
 ///     asyncio::create_task(async { 6 * 7 }).await
 /// }
 ///
-/// assert_eq!(asyncio::run(main()), 42);
+/// assert_eq!(asyncio::run(answer()), 42);
 /// ```
 ///
 /// # Panics

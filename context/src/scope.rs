@@ -2,7 +2,7 @@
 
 use std::task::Poll;
 
-use crate::cancelled::CancelledError;
+use crate::cancelled::{CancelMessage, CancelledError};
 use crate::poll_context::{self, DELIVERING, DISCARDING, RAISING};
 
 /// What came of polling the inside of a scope.
@@ -38,22 +38,36 @@ pub fn discard<T>(drop_inside: impl FnOnce() -> T) -> T {
 }
 
 /// Hides a raise that began outside, and puts it back when dropped.
-struct Mask(Restore);
+struct Mask {
+    flags: Restore,
+    /// What the raise outside carries.
+    message: CancelMessage,
+}
 
 impl Mask {
     #[inline]
     fn new() -> Mask {
         let flags = poll_context::flags();
+        if flags & RAISING == 0 {
+            return Mask { flags: Restore(0, RAISING), message: None };
+        }
         poll_context::set_flags(flags & !RAISING);
-        Mask(Restore(flags & RAISING, RAISING))
+        Mask { flags: Restore(RAISING, RAISING), message: poll_context::take_message() }
     }
 
     #[cold]
     fn caught<T>(self) -> Scoped<T> {
         poll_context::set_flags(poll_context::flags() & !(DELIVERING | RAISING));
-        let error = CancelledError::new(poll_context::take_message());
-        drop(self.0);
-        Scoped::Cancelled(error)
+        Scoped::Cancelled(CancelledError::new(poll_context::take_message()))
+    }
+}
+
+impl Drop for Mask {
+    #[inline]
+    fn drop(&mut self) {
+        if self.flags.0 != 0 {
+            poll_context::set_message(self.message.take());
+        }
     }
 }
 
@@ -65,5 +79,52 @@ impl Drop for Restore {
     fn drop(&mut self) {
         let Restore(was, mask) = *self;
         poll_context::set_flags(poll_context::flags() & !mask | was);
+    }
+}
+
+#[cfg(all(test, not(kumihimo_loom)))]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::ptr;
+    use std::sync::Arc;
+    use std::task::{Context, Waker};
+
+    use super::*;
+    use crate::{UNLIMITED, enter};
+
+    fn raise(message: &str) -> Poll<()> {
+        let mut raising = pin!(CancelledError::new(Some(Arc::from(message))).raise());
+        raising.as_mut().poll(&mut Context::from_waker(Waker::noop())).map(|never| never)
+    }
+
+    fn message_of(scoped: Scoped<()>) -> Option<String> {
+        match scoped {
+            Scoped::Cancelled(error) => error.message().map(str::to_owned),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_raise_outside_passes_a_scope_by_with_its_message() {
+        let task = 0_u64;
+        let guard = enter(ptr::from_ref(&task).cast(), UNLIMITED);
+        let outer = scope(|| {
+            assert!(raise("outer").is_pending());
+            assert_eq!(message_of(scope(|| raise("inner"))).as_deref(), Some("inner"));
+            assert!(matches!(scope(|| Poll::Ready(())), Scoped::Ready(())));
+            Poll::Pending
+        });
+        assert_eq!(message_of(outer).as_deref(), Some("outer"));
+        assert!(!guard.ending().cancelled);
+    }
+
+    #[test]
+    fn a_delivery_that_nobody_takes_is_caught() {
+        let task = 0_u64;
+        let guard = enter(ptr::from_ref(&task).cast(), UNLIMITED);
+        guard.deliver(Some(Arc::from("stop")));
+        assert_eq!(message_of(scope(|| Poll::Pending)).as_deref(), Some("stop"));
+        assert!(!guard.ending().cancelled);
     }
 }

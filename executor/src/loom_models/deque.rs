@@ -41,6 +41,17 @@ impl<T> Queue<T> {
         }
     }
 
+    fn steal_batch(&self, into: &Worker<T>) -> Steal<()> {
+        match self.steal_batch_and_pop(into) {
+            Steal::Success(item) => {
+                into.push(item);
+                Steal::Success(())
+            }
+            Steal::Empty => Steal::Empty,
+            Steal::Retry => Steal::Retry,
+        }
+    }
+
     /// One item, and half of the others for the thief's own queue.
     fn steal_batch_and_pop(&self, into: &Worker<T>) -> Steal<T> {
         let first = self.steal();
@@ -117,6 +128,10 @@ impl<T> Injector<T> {
 
     pub(crate) fn steal(&self) -> Steal<T> {
         self.0.steal()
+    }
+
+    pub(crate) fn steal_batch(&self, into: &Worker<T>) -> Steal<()> {
+        self.0.steal_batch(into)
     }
 
     pub(crate) fn steal_batch_and_pop(&self, into: &Worker<T>) -> Steal<T> {

@@ -22,7 +22,8 @@ use std::time::Instant;
 /// Checks every interleaving with at most so many preemptions, and says how many there were.
 fn check(preemptions: impl Into<Option<usize>>, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = preemptions.into();
+    // `LOOM_MAX_PREEMPTIONS` is for looking deeper.
+    builder.preemption_bound = builder.preemption_bound.or(preemptions.into());
     builder.max_branches = 20_000;
     let (began, iterations) = (Instant::now(), Arc::new(AtomicU64::new(0)));
     let count = iterations.clone();

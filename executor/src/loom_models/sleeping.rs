@@ -116,11 +116,12 @@ impl Stage {
                 }
                 rest = self.sleep.look_up(worker);
             }
-        } else {
-            // Another one may be searching, and is given a chance to.
-            thread::yield_now();
         }
         *searching = self.sleep.withdraw(worker);
+        if !*searching && self.is_work_left(worker) {
+            self.sleep.join_search();
+            *searching = true;
+        }
     }
 }
 

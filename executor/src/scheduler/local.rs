@@ -134,7 +134,6 @@ impl Local {
 
     /// Runs a task that was taken out of a queue.
     #[inline]
-    #[must_use]
     pub(crate) fn run(&self, task: TaskRef) -> After {
         let polls = &self.remote().polls;
         // Only this worker writes it.

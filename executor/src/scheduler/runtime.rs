@@ -121,7 +121,7 @@ impl Runtime {
         site: &'static Location<'static>,
         observe: impl FnOnce(&TaskHandle),
     ) -> Option<TaskError> {
-        let _abort = AbortOnUnwind;
+        let _abort = AbortOnUnwind::new();
         let _session = self.session();
         let _entered = Entered::new(&self.local);
         self.shared.sleep.parkers().register(0);
@@ -170,7 +170,7 @@ impl Drop for Runtime {
             // A worker's panic aborts the process, so there is none to pass on.
             let _ = thread.join();
         }
-        let _abort = AbortOnUnwind;
+        let _abort = AbortOnUnwind::new();
         let _entered = Entered::new(&self.local);
         let _driver = self.shared.driver.enter(0);
         close::drop_all_tasks(&self.local);
@@ -188,7 +188,7 @@ impl fmt::Debug for Runtime {
 
 /// A worker thread's life.
 fn work(local: Local) {
-    let _abort = AbortOnUnwind;
+    let _abort = AbortOnUnwind::new();
     let shared = local.shared.clone();
     if let Some(start) = &shared.hooks.start {
         start();
@@ -209,11 +209,20 @@ fn work(local: Local) {
 }
 
 /// A panic that reaches a worker's own frames is a broken invariant: tasks could hang or run twice.
-struct AbortOnUnwind;
+struct AbortOnUnwind {
+    /// The thread was panicking already: a runtime may be used, and dropped, by destructors that a panic runs.
+    before: bool,
+}
+
+impl AbortOnUnwind {
+    fn new() -> AbortOnUnwind {
+        AbortOnUnwind { before: std::thread::panicking() }
+    }
+}
 
 impl Drop for AbortOnUnwind {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if std::thread::panicking() && !self.before {
             eprintln!("kumihimo: a worker thread panicked outside of any task; aborting");
             std::process::abort();
         }

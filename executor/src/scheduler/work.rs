@@ -256,6 +256,9 @@ impl Local {
         if sleep.withdraw(self.index) {
             self.searching.set(true);
             self.spin.borrow_mut().slept(now.duration_since(began));
+        } else if self.is_work_left() {
+            sleep.join_search();
+            self.searching.set(true);
         }
         self.looked.set(now);
         self.turned.set(now);

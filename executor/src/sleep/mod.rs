@@ -47,6 +47,8 @@ struct Inner {
     holder: Option<Holder>,
     /// The sleeper, or waiting holder, that comes to look every [`WATCH`].
     watcher: Option<usize>,
+    /// Nobody has left the poller since the watcher last found everybody idle.
+    quiet: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -258,6 +260,11 @@ impl Sleep {
         true
     }
 
+    /// Begins to search, however many do: the worker has seen work, and those who search may not be running just now.
+    pub(crate) fn join_search(&self) {
+        self.counts.fetch_add(SEARCHING, SeqCst);
+    }
+
     /// Ends a search. True if nobody searches now: then who found work must look again, and pass the word on.
     pub(crate) fn end_search(&self) -> bool {
         let before = self.counts.fetch_sub(SEARCHING, SeqCst);
@@ -296,8 +303,9 @@ impl Sleep {
     fn place(&self, inner: &mut Inner, worker: usize) -> Rest {
         let idle = self.counts.load(Relaxed) & IDLE_MASK;
         let alone = idle == self.parkers.len();
-        // While everybody is idle there is nobody to look after.
-        if alone && inner.watcher == Some(worker) {
+        // While everybody is idle there is nobody to look after. But events that come often are each the end of such a
+        // time, and to appoint a watcher at each costs more than to keep one: it goes after a whole period of silence.
+        if alone && inner.watcher == Some(worker) && std::mem::replace(&mut inner.quiet, true) {
             self.set_watcher(inner, None);
         }
         let watch = inner.watcher == Some(worker);
@@ -368,6 +376,7 @@ impl Sleep {
 
     /// Nobody attends the poller any more, or watches, though somebody sleeps: that one comes to look from time to time.
     fn appoint_on_leaving(&self, mut inner: impl std::ops::DerefMut<Target = Inner>) {
+        inner.quiet = false;
         if inner.watcher.is_none()
             && let Some(&worker) = inner.sleepers.first()
         {

@@ -64,7 +64,7 @@ pub(crate) struct Place {
 /// What depends on the future's type.
 pub(crate) struct VTable {
     /// Polls the future; on anything but `Pending` the future has been dropped, and on a value the output stored.
-    pub(crate) poll: unsafe fn(NonNull<Header>, &mut Context<'_>) -> Poll<Result<(), Payload>>,
+    pub(crate) poll: PollFn,
     /// Drops the future; gives the panic of its destructor.
     pub(crate) drop_future: unsafe fn(NonNull<Header>) -> Result<(), Payload>,
     /// Drops the stored output.
@@ -74,6 +74,9 @@ pub(crate) struct VTable {
     /// Layout of the whole allocation.
     pub(crate) layout: Layout,
 }
+
+/// Polls a task's future.
+pub(crate) type PollFn = unsafe fn(NonNull<Header>, &mut Context<'_>) -> Poll<Result<(), Payload>>;
 
 /// What a panic carries.
 pub(crate) type Payload = Box<dyn Any + Send>;

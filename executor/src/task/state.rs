@@ -147,7 +147,7 @@ impl State {
     pub(crate) fn new(pinned: bool) -> State {
         let pinned = if pinned { PINNED } else { 0 };
         // One reference for the registry, one for the owners of the output.
-        State(AtomicU64::new(SCHEDULED | pinned | INTEREST | 2 * REF))
+        State(AtomicU64::new(SCHEDULED | pinned | INTEREST | (2 * REF)))
     }
 
     /// Applies `f` until no other transition interferes. `f` gives the new word and the action.
@@ -177,10 +177,10 @@ impl State {
                 // The word is written even if it stays the same: the poll to come has to see what the waker saw.
                 (s - less, if gone { Wake::Free } else { Wake::Nothing })
             } else if s & RUNNING != 0 {
-                (s - less | SCHEDULED, Wake::Nothing)
+                ((s - less) | SCHEDULED, Wake::Nothing)
             } else {
                 let io = if io { IO_WOKEN } else { 0 };
-                (s - less | SCHEDULED | io, Wake::Schedule)
+                ((s - less) | SCHEDULED | io, Wake::Schedule)
             }
         })
     }
