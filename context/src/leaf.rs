@@ -52,6 +52,9 @@ impl Leaf {
 
     #[cold]
     fn give_way(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if poll_context::is_stuck(std::ptr::from_ref(self).cast()) {
+            return Poll::Ready(());
+        }
         self.waiting = true;
         poll_context::note(WaitWord::leaf(WaitKind::Turn));
         poll_context::poll_again(cx);

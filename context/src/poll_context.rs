@@ -34,7 +34,12 @@ struct PollContext {
     budget: Cell<u32>,
     /// What has returned `Pending` in this poll so far.
     wait: Cell<WaitWord>,
+    /// The leaf that was last told to give way, and how often in a row. Compared only, never followed.
+    refused: Cell<(*const (), u32)>,
 }
+
+/// A leaf that is polled again so often, though it was told to give way, is in a `block_on` nested inside the poll.
+const MAX_REFUSALS: u32 = 1000;
 
 local! {
     static CONTEXT: PollContext = PollContext {
@@ -42,6 +47,7 @@ local! {
         flags: Cell::new(0),
         budget: Cell::new(UNLIMITED),
         wait: Cell::new(WaitWord::NONE),
+        refused: Cell::new((ptr::null(), 0)),
     }
 }
 
@@ -187,6 +193,29 @@ pub(crate) fn flags() -> u8 {
 #[inline]
 pub(crate) fn set_flags(flags: u8) {
     CONTEXT.with(|context| context.flags.set(flags));
+}
+
+/// A leaf is about to give way: true if it must not, because who polls it can't.
+///
+/// A foreign `block_on` nested inside a poll would poll it for ever. There is nobody to give way to, so the budget is
+/// lifted, and a delivery is put off to the task's next poll.
+#[cold]
+pub(crate) fn is_stuck(leaf: *const ()) -> bool {
+    CONTEXT.with(|context| {
+        let (last, times) = context.refused.get();
+        let times = if last == leaf { times + 1 } else { 1 };
+        context.refused.set((leaf, times));
+        if times < MAX_REFUSALS {
+            return false;
+        }
+        context.refused.set((ptr::null(), 0));
+        context.budget.set(UNLIMITED);
+        let flags = context.flags.get();
+        if flags & DELIVERING != 0 {
+            context.flags.set(flags & !DELIVERING | REARMED);
+        }
+        true
+    })
 }
 
 /// Takes one operation from the budget; false if there is none left.

@@ -34,12 +34,12 @@ pub use scheduler::{
     Builder, Flavor, Runtime, Scheduler, Session, all_tasks, create_local_task, create_task, current_task,
     is_running,
 };
+#[doc(hidden)]
+pub use spin::Spin;
 pub use task::{
     Observer, Outcome, PanicError, ResultError, SharedTask, Shielded, Task, TaskError, TaskHandle, TaskId,
     WaitEnd,
 };
-#[doc(hidden)]
-pub use spin::Spin;
 pub use yield_now::{YieldNow, yield_now};
 
 #[cfg(not(kumihimo_loom))]

@@ -276,3 +276,36 @@ fn tasks_left_go_on_in_the_next_block_on() {
             .unwrap();
     }
 }
+
+#[test]
+fn tasks_that_await_each_other_can_be_cancelled() {
+    use std::sync::OnceLock;
+
+    use kumihimo_executor::SharedTask;
+
+    everywhere(async || {
+        let cells: Arc<[OnceLock<SharedTask<()>>; 2]> = Arc::new([OnceLock::new(), OnceLock::new()]);
+        let tasks: Vec<_> = (0..2)
+            .map(|i| {
+                let cells = cells.clone();
+                create_task(async move {
+                    while cells[1 - i].get().is_none() {
+                        yield_now().await;
+                    }
+                    let other = cells[1 - i].get().unwrap().clone();
+                    other.await
+                })
+            })
+            .collect();
+        for (cell, task) in cells.iter().zip(&tasks) {
+            assert!(cell.set(task.into_future()).is_ok());
+        }
+        for _ in 0..100 {
+            yield_now().await;
+        }
+        tasks[0].cancel();
+        for task in tasks {
+            assert!(task.outcome().await.unwrap_err().is_cancelled());
+        }
+    });
+}

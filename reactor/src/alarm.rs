@@ -45,6 +45,11 @@ impl Alarm {
         deadline.min(earliest())
     }
 
+    /// As [`set`](Self::set), but the sleep ends at `limit`, if that is earlier.
+    pub(crate) fn set_within(&self, limit: u64, earliest: impl Fn() -> u64) -> u64 {
+        self.set(|| earliest().min(limit))
+    }
+
     /// The turning thread is awake.
     pub(crate) fn clear(&self) {
         // Relaxed: whoever still reads the old value at worst interrupts for nothing; whoever reads this one has

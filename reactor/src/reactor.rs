@@ -15,9 +15,12 @@ use crate::interrupt::Interrupt;
 use crate::poller::{BATCH, Backend, Events, Poller};
 use crate::registry::Registry;
 use crate::source::Source;
-use crate::sync::{Mutex, MutexGuard, TryLockError};
+use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, TryLockError};
 use crate::timers::{NEVER, Timers};
 use crate::wake::wake_all;
+
+/// How late the timers of a worker that does not come back from a poll may be fired by the turning thread.
+const SLACK: Duration = Duration::from_millis(5);
 
 /// How long a [`Reactor::turn`] may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +58,8 @@ pub(crate) struct Shared {
     interrupt: Interrupt,
     /// Until when the turning thread waits.
     alarm: Alarm,
+    /// A worker that runs has set a timer which the waiting thread did not know of: the next wait is a short one.
+    hurried: AtomicBool,
     /// What a turn works with; locked for its duration, which proves that there is only one.
     driver: Mutex<Driver>,
 }
@@ -97,6 +102,7 @@ impl Reactor {
             registry: Registry::new(),
             interrupt: Interrupt::new(),
             alarm: Alarm::new(),
+            hurried: AtomicBool::new(false),
             driver: Mutex::new(driver),
         })))
     }
@@ -240,6 +246,27 @@ impl Shared {
         deleted
     }
 
+    /// A worker that runs has published a deadline. It fires its timers itself, but not during a poll that is long: so
+    /// the turning thread must not sleep far past it.
+    ///
+    /// One that does is interrupted, and then sleeps for [`SLACK`] at most. So a worker that sets one timer after the
+    /// other costs an interrupt per slack, not one per timer.
+    #[inline]
+    pub(crate) fn hurry(&self, deadline: u64) {
+        // A single worker is the turning thread itself.
+        if self.workers > 1 && self.alarm.is_late_for(deadline.saturating_add(SLACK.as_nanos() as u64)) {
+            self.hurry_up();
+        }
+    }
+
+    #[cold]
+    fn hurry_up(&self) {
+        // Relaxed: the interrupt orders it, and who reads it too early reads it again at the next wait.
+        if !self.clock.is_paused() && !self.hurried.swap(true, Ordering::Relaxed) {
+            self.interrupt();
+        }
+    }
+
     fn interrupt(&self) {
         if self.interrupt.request() {
             self.poller.ring();
@@ -270,7 +297,9 @@ impl Shared {
 
     /// A turn that waits.
     fn wait(&self, driver: &mut Driver, worker: usize, limit: Option<Duration>) -> bool {
-        let deadline = self.alarm.set(|| self.timers.next_deadline());
+        let short = self.hurried.load(Ordering::Relaxed) && self.hurried.swap(false, Ordering::Relaxed);
+        let until = if short { self.clock.now().as_nanos() + SLACK.as_nanos() as u64 } else { NEVER };
+        let deadline = self.alarm.set_within(until, || self.timers.next_deadline());
         let timeout = match (self.timeout(deadline), limit) {
             (Some(timeout), Some(limit)) => Some(timeout.min(limit)),
             (timeout, limit) => timeout.or(limit),

@@ -12,6 +12,7 @@ use kumihimo_timer_wheel::Key;
 
 use crate::current::with_current;
 use crate::instant::Instant;
+use crate::reactor::Shared;
 use crate::timers::Shard;
 
 /// Suspends the task for at least this long, counted from the first poll.
@@ -96,6 +97,18 @@ struct Entry {
     key: Key,
 }
 
+impl Entry {
+    #[inline]
+    fn new(shared: &Shared, worker: usize, when: Instant, waker: Waker) -> Entry {
+        let shard = shared.timers.shard(worker);
+        let (key, earliest) = shard.insert(when.as_nanos(), waker);
+        if earliest {
+            shared.hurry(when.as_nanos());
+        }
+        Entry { shard: Arc::clone(shard), key }
+    }
+}
+
 impl Sleep {
     #[inline]
     const fn new(when: When) -> Sleep {
@@ -126,13 +139,9 @@ impl Sleep {
     /// Enters the waker on this worker's wheel: only an owner may add to a wheel. Elsewhere the task must poll again.
     fn move_to(&mut self, when: Instant, waker: Waker) {
         let mut waker = Some(waker);
-        self.entry = with_current(|shared, worker| {
-            let shard = shared.timers.shard(worker);
-            waker
-                .take()
-                .map(|waker| Entry { key: shard.insert(when.as_nanos(), waker), shard: Arc::clone(shard) })
-        })
-        .flatten();
+        self.entry =
+            with_current(|shared, worker| waker.take().map(|waker| Entry::new(shared, worker, when, waker)))
+                .flatten();
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -148,9 +157,7 @@ impl Sleep {
             if when <= now {
                 return Poll::Ready(());
             }
-            let shard = shared.timers.shard(worker);
-            let key = shard.insert(when.as_nanos(), cx.waker().clone());
-            self.entry = Some(Entry { shard: Arc::clone(shard), key });
+            self.entry = Some(Entry::new(shared, worker, when, cx.waker().clone()));
             Poll::Pending
         });
         begun.unwrap_or_else(|| no_loop())

@@ -54,15 +54,17 @@ impl Shard {
         self.next.0.load(Ordering::Relaxed)
     }
 
-    /// Has `waker` woken at `deadline`. To be called by the owner only.
+    /// Has `waker` woken at `deadline`. To be called by the owner only. True beside the key if the published deadline
+    /// is this one now: then the turning thread may have to [hear](crate::reactor::Shared::hurry) of it.
     #[inline]
-    pub(crate) fn insert(&self, deadline: u64, waker: Waker) -> Key {
+    pub(crate) fn insert(&self, deadline: u64, waker: Waker) -> (Key, bool) {
         let mut wheel = lock(&self.wheel);
         let key = wheel.insert(deadline, waker);
-        if deadline < self.next() {
+        let earliest = deadline < self.next();
+        if earliest {
             self.next.0.store(deadline, Ordering::Relaxed);
         }
-        key
+        (key, earliest)
     }
 
     /// Takes an entry out, if it has not fired; the waker is for the caller to drop.
@@ -283,7 +285,7 @@ mod tests {
     #[test]
     fn the_exact_deadline_forgets_the_cancelled() {
         let (timers, log) = (Timers::new(2, 0), Log::new());
-        let key = timers.shard(0).insert(10, log.waker(0));
+        let (key, _) = timers.shard(0).insert(10, log.waker(0));
         timers.shard(1).insert(20, log.waker(1));
         drop(timers.shard(0).cancel(key));
         assert_eq!((timers.next_deadline(), timers.earliest()), (10, 20));
@@ -295,7 +297,7 @@ mod tests {
     fn dropping_the_timers_drops_the_wakers_though_shards_live_on() {
         let (timers, log) = (Timers::new(1, 0), Log::new());
         let shard = Arc::clone(timers.shard(0));
-        let key = shard.insert(NEVER, log.waker(0));
+        let (key, _) = shard.insert(NEVER, log.waker(0));
         assert_eq!(log.wakers(), 1);
         drop(timers);
         assert_eq!(log.wakers(), 0);

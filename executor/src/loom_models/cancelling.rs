@@ -9,7 +9,7 @@ use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use loom::thread;
 
 use super::check;
-use super::stage::{drain, home, run, task, waker_of};
+use super::stage::{self, drain, home, run, task, waker_of};
 
 /// Requests from two threads, and what came of them. Relaxed: only the request carries what was written before it.
 #[derive(Default)]
@@ -188,5 +188,5 @@ fn a_request_taken_back() {
 /// Ends a task that would go on for ever.
 fn abandon(task: crate::task::header::TaskRef) {
     assert!(task.header().state.seize(), "the task is still in a queue");
-    crate::task::harness::abandon(task);
+    stage::abandon(task);
 }

@@ -37,6 +37,8 @@ fn a_wake_up_while_closing() {
         let foreign = thread::spawn(move || waker.wake());
         drop(holder);
         drop_all_tasks(&local);
+        // Freeing is no step to loom: this one has it try what happens if the foreign thread is overtaken here.
+        let _searching = local.shared.sleep.begin_search(1) && local.shared.sleep.end_search();
         // The last count of the runtime, unless the foreign thread has one.
         drop(local);
         assert_eq!(drops.load(SeqCst), 1, "the future is gone at the end of its loop");

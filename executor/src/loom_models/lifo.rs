@@ -6,7 +6,7 @@ use loom::cell::UnsafeCell;
 use loom::thread;
 
 use super::check;
-use super::stage::{home, task};
+use super::stage::{abandon, home, task};
 use crate::scheduler::LifoSlot;
 use crate::task::header::TaskRef;
 
@@ -49,7 +49,7 @@ fn put_and_take_against_a_thief() {
         // Nobody polls them: they are dropped as at the end of a loop.
         for task in &tasks {
             let _start = task.task().header().state.start();
-            crate::task::harness::abandon(task.task());
+            abandon(task.task());
         }
     });
 }

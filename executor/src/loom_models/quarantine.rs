@@ -18,7 +18,7 @@ struct Ring {
 }
 
 const BLOCKS: usize = 1024;
-const LARGEST: usize = 4096;
+const LARGEST: usize = 65_536;
 
 static RING: Mutex<Ring> = Mutex::new(Ring { blocks: [(0, Layout::new::<()>()); BLOCKS], next: 0 });
 

@@ -102,7 +102,9 @@ impl Stage {
 
     fn rest(&self, worker: usize, searching: &mut bool) {
         let mut rest = self.sleep.announce(worker, std::mem::take(searching));
-        if !self.is_work_left(worker) {
+        let nothing = !self.is_work_left(worker);
+        if nothing {
+            self.sleep.settle();
             loop {
                 match rest {
                     Rest::Claimed => break,
@@ -118,6 +120,9 @@ impl Stage {
             }
         }
         *searching = self.sleep.withdraw(worker);
+        if !nothing {
+            self.sleep.settle();
+        }
         if !*searching && self.is_work_left(worker) {
             self.sleep.join_search();
             *searching = true;
@@ -263,10 +268,11 @@ fn the_poller_is_attended(leaving: Leaving) {
 /// An idle worker, until it has seen the event in the poller; or until it was made the watcher.
 fn attend(stage: &Stage, event: &AtomicBool, until_watcher: bool) {
     let mut rest = stage.sleep.announce(1, false);
+    stage.sleep.settle();
     let mut seen_turns = None;
     loop {
         match rest {
-            Rest::Claimed => break,
+            Rest::Claimed => panic!("nobody has claimed it"),
             Rest::Poller { alone, watch } => {
                 stage.bell.turn(Turn::Wait { alone, limit: watch.then_some(WATCH) });
                 if event.load(Relaxed) && !until_watcher {

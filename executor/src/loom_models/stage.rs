@@ -2,8 +2,8 @@
 
 use std::any::Any;
 use std::panic::Location;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
 use crossbeam_utils::CachePadded;
@@ -22,11 +22,19 @@ use crate::task::{Task, cell, id, waker};
 pub(super) struct Bell {
     bell: Notify,
     occupied: AtomicBool,
+    /// Events that came: the next turn wakes who waits for them. Never contended, as loom does not switch in there.
+    events: Mutex<Vec<Waker>>,
 }
 
 impl Bell {
     pub(super) fn new() -> Bell {
-        Bell { bell: Notify::new(), occupied: AtomicBool::new(false) }
+        Bell { bell: Notify::new(), occupied: AtomicBool::new(false), events: Mutex::default() }
+    }
+
+    /// An event comes, for which this waker waits.
+    pub(super) fn event(&self, waker: Waker) {
+        self.events.lock().unwrap().push(waker);
+        self.bell.notify();
     }
 }
 
@@ -43,6 +51,8 @@ impl Driver for Bell {
             // loom has no time: any limit has passed once others have had a turn.
             Turn::Wait { limit: Some(_), .. } => loom::thread::yield_now(),
         }
+        let events = std::mem::take(&mut *self.events.lock().unwrap());
+        events.into_iter().for_each(Waker::wake);
         self.occupied.store(false, SeqCst);
     }
 
@@ -57,6 +67,11 @@ impl Driver for Bell {
 
 /// A runtime whose workers are the model's own threads.
 pub(super) fn runtime(workers: usize) -> (Arc<Shared>, Vec<Local>) {
+    runtime_on(workers, Arc::new(Bell::new()))
+}
+
+/// The same, on this driver.
+pub(super) fn runtime_on(workers: usize, driver: Arc<Bell>) -> (Arc<Shared>, Vec<Local>) {
     let queues: Vec<Worker<TaskRef>> = (0..workers).map(|_| Worker::new_fifo()).collect();
     let shared = Arc::new(Shared {
         flavor: Flavor::MultiThread,
@@ -65,7 +80,7 @@ pub(super) fn runtime(workers: usize) -> (Arc<Shared>, Vec<Local>) {
         sleep: Sleep::new(workers),
         registry: Registry::new(workers + 1),
         gate: Gate::new(),
-        driver: Arc::new(Bell::new()),
+        driver,
         hooks: Hooks::default(),
     });
     let locals = queues.into_iter().enumerate();
@@ -95,12 +110,18 @@ pub(super) fn waker_of(task: TaskRef) -> Waker {
 pub(super) fn run(task: TaskRef) {
     loop {
         let start = task.header().state.start();
-        let manner = Manner { budget: kumihimo_context::UNLIMITED, links: false };
-        if harness::step(task, start, manner) == After::Nothing {
+        if harness::step(task, start, MANNER) == After::Nothing {
             return;
         }
     }
 }
+
+/// Ends a task that the caller has started or seized, as the end of a loop does.
+pub(super) fn abandon(task: TaskRef) {
+    harness::abandon(task);
+}
+
+const MANNER: Manner = Manner { budget: kumihimo_context::UNLIMITED, links: false };
 
 /// Runs the tasks that are in the injector now.
 pub(super) fn drain(home: &Shared) {

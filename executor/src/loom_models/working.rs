@@ -9,13 +9,14 @@ use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
 use loom::thread;
 
 use super::check;
-use super::stage::{runtime, task};
+use super::stage::{self, Bell, runtime_on, task, waker_of};
 use crate::scheduler::{Entered, Local, Shared};
 use crate::{create_task, yield_now};
 
 /// Two workers, and what they are told.
 struct House {
     shared: Arc<Shared>,
+    bell: Arc<Bell>,
     /// What is left to be done.
     left: AtomicUsize,
     stopped: AtomicBool,
@@ -26,11 +27,21 @@ struct House {
 impl House {
     /// Workers that run until so much is done.
     fn open(workers: usize, work: usize) -> (Arc<House>, Vec<thread::JoinHandle<Local>>) {
-        let (shared, locals) = runtime(workers);
+        let bell = Arc::new(Bell::new());
+        let (shared, locals) = runtime_on(workers, bell.clone());
+        let house = House::new(shared, bell, work);
+        let threads = house.start(locals);
+        (house, threads)
+    }
+
+    fn new(shared: Arc<Shared>, bell: Arc<Bell>, work: usize) -> Arc<House> {
         let (left, stopped) = (AtomicUsize::new(work), AtomicBool::new(false));
-        let house = Arc::new(House { shared, left, stopped, done: Notify::new() });
+        Arc::new(House { shared, bell, left, stopped, done: Notify::new() })
+    }
+
+    fn start(self: &Arc<House>, locals: Vec<Local>) -> Vec<thread::JoinHandle<Local>> {
         let threads = locals.into_iter().map(|local| {
-            let house = house.clone();
+            let house = self.clone();
             thread::spawn(move || {
                 let entered = Entered::new(&local);
                 house.shared.sleep.parkers().register(local.index);
@@ -39,8 +50,7 @@ impl House {
                 local
             })
         });
-        let threads = threads.collect();
-        (house, threads)
+        threads.collect()
     }
 
     fn did(&self) {
@@ -162,6 +172,37 @@ fn two_children_that_need_each_other() {
                 drop(create_task(Meet(bells.clone(), me, inside.clone())));
             }
         });
+        house.close(threads);
+    });
+}
+
+/// Waits for an event first.
+struct AfterEvent(bool, Meet);
+
+impl Future for AfterEvent {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if std::mem::replace(&mut self.0, true) { Pin::new(&mut self.1).poll(cx) } else { Poll::Pending }
+    }
+}
+
+/// An event readies a task on the worker in the poller, which a push may have claimed at the same time; the two tasks
+/// need each other. The claimed worker found work of its own, and has to pass the word on before it runs that.
+#[test]
+fn an_event_and_a_task_that_need_each_other() {
+    check(0, || {
+        let bell = Arc::new(Bell::new());
+        let (shared, locals) = runtime_on(2, bell.clone());
+        let house = House::new(shared, bell, 2);
+        let bells = Arc::new([Notify::new(), Notify::new()]);
+        let waiting = task(&house.shared, AfterEvent(false, Meet(bells.clone(), 0, house.clone())));
+        stage::run(waiting.task());
+        let waker = waker_of(waiting.task());
+        drop(waiting);
+        let threads = house.start(locals);
+        house.inject(Meet(bells, 1, house.clone()));
+        house.bell.event(waker);
         house.close(threads);
     });
 }

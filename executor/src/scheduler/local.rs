@@ -53,6 +53,8 @@ pub(crate) struct Local {
     pub(crate) spin: RefCell<Spin>,
     /// Polls of each worker, when this one last watched.
     pub(crate) seen: RefCell<Box<[u32]>>,
+    /// When this worker last looked for tasks that are stuck in LIFO slots.
+    pub(crate) watched: Cell<Instant>,
     /// Turns of all workers, when this one last watched.
     pub(crate) seen_turns: Cell<u64>,
     /// Where stealing begins.
@@ -80,6 +82,7 @@ impl Local {
             turned: Cell::new(now),
             spin: RefCell::new(Spin::new(SPIN)),
             seen: RefCell::new(vec![0; workers].into()),
+            watched: Cell::new(now),
             seen_turns: Cell::new(0),
             random: RefCell::new(fastrand::Rng::with_seed(index as u64 + 1)),
         }

@@ -50,6 +50,8 @@ impl Local {
     fn wait_ready(&self, stop: &impl Fn() -> bool) {
         let sleep = &self.shared.sleep;
         let mut rest = sleep.announce(self.index, false);
+        // There is nobody else who could mind.
+        sleep.settle();
         while self.remote().inbox.is_empty() && self.pinned.borrow().is_empty() && !stop() {
             let Rest::Poller { alone, .. } = rest else { break };
             self.dispatch(|| self.shared.driver.turn(Turn::Wait { alone, limit: None }));

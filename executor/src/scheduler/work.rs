@@ -114,7 +114,14 @@ impl Local {
         let elapsed = now.duration_since(self.looked.replace(now));
         self.until_look.set(self.next_look(elapsed));
         self.empty_inbox();
-        if now.duration_since(self.turned.get()) >= TURN_PERIOD && self.shared.sleep.try_take_baton(self.index) {
+        if now.duration_since(self.watched.get()) >= WATCH {
+            // The watcher may never come to it: whoever is woken for something all the time watches nobody.
+            self.watched.set(now);
+            self.rescue();
+        }
+        if now.duration_since(self.turned.get()) >= TURN_PERIOD
+            && self.shared.sleep.try_take_baton(self.index)
+        {
             self.turned.set(now);
             self.dispatch(|| self.shared.driver.turn(Turn::Poll));
             self.shared.sleep.release_baton(self.index);
@@ -221,9 +228,11 @@ impl Local {
         let began = clock::now();
         let sleep = &self.shared.sleep;
         let mut rest = sleep.announce(self.index, self.searching.replace(false));
-        self.shared.driver.before_park(self.index);
         // The last look, after the announcement. `stop` is part of it: who stops us wakes those who are announced.
-        if !self.is_work_left() && !stop() {
+        let mut settled = !self.is_work_left() && !stop();
+        if settled {
+            sleep.settle();
+            self.shared.driver.before_park(self.index);
             if self.shared.workers.iter().any(|worker| worker.lifo.is_full()) {
                 // Somebody runs who may not come back soon to what it has readied.
                 sleep.ensure_watch(|| self.shared.driver.interrupt());
@@ -242,18 +251,28 @@ impl Local {
                     break;
                 }
                 rest = sleep.look_up(self.index);
-                if let Rest::Poller { watch: true, .. } | Rest::Parker { watch: true } = rest
-                    && self.watch()
-                {
-                    rest = sleep.look_up(self.index);
-                }
-                if self.has_own_work() {
-                    break;
+                if let Rest::Poller { watch: true, .. } | Rest::Parker { watch: true } = rest {
+                    // It may take somebody's task while it counts as idle.
+                    sleep.look_again();
+                    let moved = self.watch();
+                    if self.has_own_work() {
+                        settled = false;
+                        break;
+                    }
+                    sleep.settle();
+                    self.shared.driver.before_park(self.index);
+                    if moved {
+                        rest = sleep.look_up(self.index);
+                    }
                 }
             }
         }
         let now = clock::now();
-        if sleep.withdraw(self.index) {
+        let claimed = sleep.withdraw(self.index);
+        if !settled {
+            sleep.settle();
+        }
+        if claimed {
             self.searching.set(true);
             self.spin.borrow_mut().slept(now.duration_since(began));
         } else if self.is_work_left() {
@@ -267,6 +286,13 @@ impl Local {
     /// Looks after workers that have not moved since the last time: takes the poller if it is unattended, and tasks out
     /// of LIFO slots. True if that changed where this worker stands.
     fn watch(&self) -> bool {
+        self.rescue();
+        let turns = self.shared.sleep.turns();
+        turns == self.seen_turns.replace(turns) && self.shared.sleep.take_over(self.index)
+    }
+
+    /// Takes the tasks out of the LIFO slots of workers that have not moved since the last time.
+    fn rescue(&self) {
         let mut seen = self.seen.borrow_mut();
         for (victim, seen) in self.shared.workers.iter().zip(seen.iter_mut()) {
             let polls = victim.polls();
@@ -276,7 +302,5 @@ impl Local {
                 self.queue.push(task);
             }
         }
-        let turns = self.shared.sleep.turns();
-        turns == self.seen_turns.replace(turns) && self.shared.sleep.take_over(self.index)
     }
 }

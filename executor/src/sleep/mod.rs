@@ -23,13 +23,17 @@ const SEARCHING: usize = 1 << 16;
 const SEARCHING_MASK: usize = 0xffff << 16;
 /// `counts`: somebody is the watcher.
 const WATCHED: usize = 1 << 32;
+/// `counts`: one worker that has announced itself and takes its last look.
+const LOOKING: usize = 1 << 33;
+const LOOKING_MASK: usize = 0xffff << 33;
 
 /// The most workers that a runtime can have.
 pub(crate) const MAX_WORKERS: usize = 0xffff;
 
 /// Who sleeps, who searches, and who has the baton. See the module's README.
 pub(crate) struct Sleep {
-    /// `IDLE`, `SEARCHING`, `WATCHED`. Changed under the lock of `inner` (but for the end of a search), read without.
+    /// `IDLE`, `SEARCHING`, `WATCHED`, `LOOKING`. Changed under the lock of `inner` (but for the end of a search or of a
+    /// last look), read without.
     counts: CachePadded<AtomicUsize>,
     /// Who is where.
     inner: Mutex<Inner>,
@@ -64,7 +68,7 @@ struct Holder {
 pub(crate) enum Rest {
     /// In the poller: it has the baton.
     Poller {
-        /// Everybody is idle.
+        /// Everybody is idle, and nobody else is about to find work in a last look.
         alone: bool,
         /// It is the watcher.
         watch: bool,
@@ -278,31 +282,46 @@ impl Sleep {
     }
 
     /// The worker has found nothing and announces that it goes to sleep. It must look once more, and then
-    /// [`withdraw`](Self::withdraw) or wait where it is told to.
+    /// [`settle`](Self::settle) and wait where it is told to, or [`withdraw`](Self::withdraw) and then settle.
     pub(crate) fn announce(&self, worker: usize, searching: bool) -> Rest {
         let mut inner = self.inner.lock();
         let less = if searching { SEARCHING } else { 0 };
-        self.counts.fetch_add(IDLE.wrapping_sub(less), SeqCst);
+        self.counts.fetch_add((IDLE + LOOKING).wrapping_sub(less), SeqCst);
         if inner.holder.is_none() {
             inner.holder = Some(Holder { worker, waiting: true });
         } else {
             inner.sleepers.push(worker);
         }
-        let rest = self.place(&mut inner, worker);
+        let rest = self.place(&mut inner, worker, LOOKING);
         drop(inner);
         // The announcement comes before this fence, the last look after it; see `notify`.
         fence(SeqCst);
         rest
     }
 
-    /// Where an announced worker stands now.
-    pub(crate) fn look_up(&self, worker: usize) -> Rest {
-        self.place(&mut self.inner.lock(), worker)
+    /// The last look has come to an end. Until then an idle worker may hold work that nobody else knows of, and a paused
+    /// clock must not advance.
+    pub(crate) fn settle(&self) {
+        // SeqCst: where it found work, its withdrawal comes first.
+        let before = self.counts.fetch_sub(LOOKING, SeqCst);
+        debug_assert!(before & LOOKING_MASK != 0);
     }
 
-    fn place(&self, inner: &mut Inner, worker: usize) -> Rest {
-        let idle = self.counts.load(Relaxed) & IDLE_MASK;
-        let alone = idle == self.parkers.len();
+    /// A worker that has settled looks around after all: it must settle again, as after the first look.
+    pub(crate) fn look_again(&self) {
+        // SeqCst: counted before it takes anything.
+        self.counts.fetch_add(LOOKING, SeqCst);
+    }
+
+    /// Where an announced worker that has settled stands now.
+    pub(crate) fn look_up(&self, worker: usize) -> Rest {
+        self.place(&mut self.inner.lock(), worker, 0)
+    }
+
+    /// `own`: the worker's own last look, if that is still to come.
+    fn place(&self, inner: &mut Inner, worker: usize, own: usize) -> Rest {
+        let counts = self.counts.load(Relaxed);
+        let alone = counts & IDLE_MASK == self.parkers.len() && counts & LOOKING_MASK == own;
         // While everybody is idle there is nobody to look after. But events that come often are each the end of such a
         // time, and to appoint a watcher at each costs more than to keep one: it goes after a whole period of silence.
         if alone && inner.watcher == Some(worker) && std::mem::replace(&mut inner.quiet, true) {

@@ -6,38 +6,70 @@ use super::header::{Header, TaskRef};
 use super::state::Request;
 use crate::scheduler::{runs_here_with_links, schedule};
 
+/// How often one request is passed on. More than any chain of awaits is long: one that is not through by then goes round
+/// in tasks that await each other.
+const MAX_PASSED: u32 = 1_000_000;
+
+/// What became of passing a request on.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Passed {
+    /// The task has it.
+    On,
+    /// The task has ended.
+    Ended,
+    /// It has gone round for long enough: who has it keeps it.
+    Round,
+}
+
 /// Requests the cancellation of a task; false if it has ended.
 ///
 /// Where requests follow await links, the innermost task that is awaited gets it, at once, and those between only count.
 pub(crate) fn cancel(task: TaskRef, message: CancelMessage) -> bool {
-    let mut task = task;
-    let mut walk = Walk::new(task);
+    request(task, message, 0)
+}
+
+/// Passes a request that `from` has been given on to a task that it awaits.
+#[cold]
+pub(crate) fn pass_on(from: Option<&Header>, to: TaskRef, message: CancelMessage) -> Passed {
+    let before = from.and_then(Header::try_extras).map_or(0, |extras| extras.requests.lock().passed);
+    if before >= MAX_PASSED {
+        Passed::Round
+    } else if request(to, message, before + 1) {
+        Passed::On
+    } else {
+        Passed::Ended
+    }
+}
+
+fn request(task: TaskRef, message: CancelMessage, passed: u32) -> bool {
+    let (mut task, mut passed) = (task, passed);
     loop {
         let header = task.header();
         let mut requests = header.extras().requests.lock();
-        if !walk.closed
+        if passed < MAX_PASSED
             && let Some(inner) = linked(header)
             && header.state.pass_on()
         {
             requests.count += 1;
             drop(requests);
             task = inner;
-            walk.step(task);
+            passed += 1;
             continue;
         }
-        match header.state.request() {
+        let request = header.state.request();
+        match request {
             Request::Complete => return false,
             Request::Already => requests.count += 1,
-            Request::Pending => {
+            Request::Pending | Request::Schedule => {
                 requests.count += 1;
                 requests.message = message;
+                requests.passed = passed;
             }
-            Request::Schedule => {
-                requests.count += 1;
-                requests.message = message;
-                drop(requests);
-                schedule(task);
-            }
+        }
+        drop(requests);
+        if request == Request::Schedule {
+            schedule(task);
         }
         return true;
     }
@@ -64,29 +96,7 @@ fn linked(header: &Header) -> Option<TaskRef> {
     if !runs_here_with_links(header.runtime) || !header.state.is_suspended() {
         return None;
     }
-    // The word was written by this thread when the task was suspended; the forward that wrote it is in the suspended
-    // future still, and holds what it awaits.
-    header.wait().target().map(|target| TaskRef::from_tagged(target.cast_mut().cast()))
-}
-
-/// Notices when a chain of awaits reaches itself (Brent's cycle detection), where a request can only stay.
-struct Walk {
-    mark: TaskRef,
-    steps: u32,
-    limit: u32,
-    closed: bool,
-}
-
-impl Walk {
-    fn new(start: TaskRef) -> Walk {
-        Walk { mark: start, steps: 0, limit: 1, closed: false }
-    }
-
-    fn step(&mut self, task: TaskRef) {
-        self.closed = task == self.mark;
-        self.steps += 1;
-        if self.steps == self.limit {
-            (self.mark, self.steps, self.limit) = (task, 0, self.limit * 2);
-        }
-    }
+    // The word was written by this thread when the task was suspended, and keeps what it names alive. What was awaited may
+    // have been given to somebody else since: then nothing that happens to it concerns this task.
+    header.link().filter(|target| target.header().waiters.include(TaskRef::new(header.into())))
 }

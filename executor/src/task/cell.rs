@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
-use super::failure::Failure;
+use super::failure::{Failure, quietly};
 use super::header::{Header, Payload, TaskRef, VTable};
 use super::id::TaskId;
 use crate::scheduler::Shared;
@@ -89,10 +89,14 @@ unsafe fn poll<F: Future>(task: NonNull<Header>, cx: &mut Context<'_>) -> Poll<R
             Ok(())
         }
         (Ok(output), Err(payload)) => {
-            drop(catch_unwind(AssertUnwindSafe(|| drop(output))));
+            quietly(|| drop(output));
             Err(payload)
         }
-        (Err(payload), _) => Err(payload),
+        (Err(payload), Ok(())) => Err(payload),
+        (Err(payload), Err(second)) => {
+            quietly(|| drop(second));
+            Err(payload)
+        }
     })
 }
 
@@ -107,8 +111,6 @@ unsafe fn drop_future<F: Future>(task: NonNull<Header>) -> Result<(), Payload> {
 unsafe fn drop_output<F: Future>(task: NonNull<Header>) {
     let stage = stage::<F>(task);
     // A destructor that panics has nobody to tell: the output was given up.
-    drop(catch_unwind(AssertUnwindSafe(|| {
-        // SAFETY: the task ended with a value, and the caller is its last owner.
-        unsafe { ManuallyDrop::drop(&mut (*stage).output) }
-    })));
+    // SAFETY: the task ended with a value, and the caller is its last owner.
+    quietly(|| unsafe { ManuallyDrop::drop(&mut (*stage).output) });
 }

@@ -25,4 +25,6 @@ pub(crate) struct Requests {
     pub(crate) count: usize,
     /// The message that the next delivery carries.
     pub(crate) message: CancelMessage,
+    /// How many tasks passed the latest request on before it came here.
+    pub(crate) passed: u32,
 }

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use kumihimo_context::{CancelMessage, CancelledError};
@@ -45,6 +46,22 @@ impl Panicked {
     /// The panic as an error value.
     pub(crate) fn error(&self) -> PanicError {
         PanicError { message: self.message.clone(), payload: self.payload.lock().take() }
+    }
+}
+
+impl Drop for Panicked {
+    fn drop(&mut self) {
+        if let Some(payload) = self.payload.lock().take() {
+            quietly(|| drop(payload));
+        }
+    }
+}
+
+/// Runs foreign code whose panic concerns nobody. What such a panic carries is forgotten, as it might panic again when
+/// it is dropped.
+pub(crate) fn quietly(foreign: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(foreign)) {
+        std::mem::forget(payload);
     }
 }
 

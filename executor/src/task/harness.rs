@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use kumihimo_context::{self as context, CancelMessage, PollGuard};
 
-use super::cancel;
+use super::cancel::{self, Passed};
 use super::failure::{Failure, Panicked};
 use super::header::{Header, Payload, TaskRef};
-use super::state::{Complete, Ended, Start, Step, Suspend};
+use super::state::{Complete, Ended, Request, Start, Step, Suspend};
 use super::waker;
 use crate::clock;
+use crate::scheduler::Flavor;
 
 /// A poll longer than this makes its task *heavy*: before the reactor next has it polled, somebody else takes the
 /// poller. About the time in which an idle worker is woken and gets there.
@@ -39,6 +40,9 @@ pub(crate) struct Manner {
 #[inline]
 pub(crate) fn step(task: TaskRef, start: Start, manner: Manner) -> After {
     let header = task.header();
+    if manner.links {
+        header.drop_link();
+    }
     let guard = context::enter(task.as_ptr().cast(), manner.budget);
     match start.step {
         Step::Poll => {}
@@ -69,7 +73,6 @@ pub(crate) fn step(task: TaskRef, start: Start, manner: Manner) -> After {
                     header.state.set_heavy(heavy);
                 }
             }
-            header.set_wait(ending.wait);
             suspend(task, ending, manner)
         }
         Poll::Ready(Ok(())) if guard.undelivered() => {
@@ -83,23 +86,41 @@ pub(crate) fn step(task: TaskRef, start: Start, manner: Manner) -> After {
 
 /// Drops an unfinished task's future at the end of its loop. The caller has seized the task.
 pub(crate) fn abandon(task: TaskRef) {
+    let header = task.header();
+    // SAFETY: the task has not ended, so its runtime is alive.
+    if unsafe { &*header.runtime }.flavor == Flavor::CurrentThread {
+        header.drop_link();
+    }
     let guard = context::enter(task.as_ptr().cast(), context::UNLIMITED);
     let _: After = end_cancelled(task, guard, None);
 }
 
 #[inline]
 fn suspend(task: TaskRef, ending: context::Ending, manner: Manner) -> After {
-    let target = if manner.links { ending.wait.target() } else { None };
+    let header = task.header();
+    let target = if manner.links {
+        header.set_link(ending.wait)
+    } else {
+        header.set_wait(ending.wait);
+        None
+    };
     // From the transition on, another worker may run, complete and free the task: it is not touched any more, save where
     // the transition says that it is still ours to schedule.
-    match task.header().state.suspend(ending.rearmed, ending.again, target.is_some()) {
+    match header.state.suspend(ending.rearmed, ending.again, target.is_some()) {
         Suspend::Idle => After::Nothing,
         Suspend::Schedule => After::Schedule,
         Suspend::PassOn => {
-            let message = request_message(task.header());
-            let inner = TaskRef::from_tagged(target.expect("only a linked task passes on").cast_mut().cast());
-            let _ = cancel::cancel(inner, message);
-            After::Nothing
+            let message = request_message(header);
+            let inner = target.expect("only a linked task passes on");
+            if cancel::pass_on(Some(header), inner, message.clone()) != Passed::Round {
+                return After::Nothing;
+            }
+            // Of two tasks that await each other, one has to take it.
+            header.extras().requests.lock().message = message;
+            match header.state.request() {
+                Request::Schedule => After::Schedule,
+                _ => After::Nothing,
+            }
         }
     }
 }

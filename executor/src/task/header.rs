@@ -125,6 +125,38 @@ impl Header {
         self.wait.store(wait.to_bits(), Relaxed);
     }
 
+    /// The task that this one is suspended on, where requests to cancel follow such links.
+    pub(crate) fn link(&self) -> Option<TaskRef> {
+        self.wait().target().map(|target| TaskRef::from_tagged(target.cast_mut().cast()))
+    }
+
+    /// Where requests follow links, suspends the task on what its poll left behind: a link owns a reference. Gives the
+    /// link, if there is one.
+    pub(crate) fn set_link(&self, wait: WaitWord) -> Option<TaskRef> {
+        self.set_wait(wait);
+        let this = TaskRef::new(self.into());
+        match self.link() {
+            // Not complete, as this loop has run nothing since it was found so: hence alive.
+            Some(target) if target.header().waiters.include(this) => {
+                target.header().state.add_ref();
+                Some(target)
+            }
+            Some(_) => {
+                self.set_wait(WaitWord::MANY);
+                None
+            }
+            None => None,
+        }
+    }
+
+    /// The task is suspended no longer: gives up its link.
+    pub(crate) fn drop_link(&self) {
+        if let Some(target) = self.link() {
+            self.set_wait(WaitWord::NONE);
+            target.drop_ref();
+        }
+    }
+
     /// The extras, made if need be.
     pub(crate) fn extras(&self) -> &Extras {
         if let Some(extras) = self.try_extras() {

@@ -1,14 +1,15 @@
 //! Awaiting a task: what `Task`, `SharedTask` and `Outcome` have in common.
 
 use std::panic::resume_unwind;
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use kumihimo_context::{self as context, Forward, Leaf, WaitKind, WaitWord};
 
-use super::cancel;
+use super::cancel::{self, Passed};
 use super::failure::{Failure, TaskError};
-use super::header::TaskRef;
+use super::header::{Header, TaskRef};
 use super::state::Ended;
 use super::waiters::{Observer, Registered};
 
@@ -67,16 +68,24 @@ impl Join {
     /// Registers with a task that has not ended; false if it has, after all.
     fn wait(&mut self, task: TaskRef, cx: &mut Context<'_>) -> bool {
         panic_if_self(task);
-        if let Some(message) = self.forward.take()
-            && !cancel::cancel(task, message.clone())
-        {
-            self.forward.give_back(message);
-            return false;
+        if let Some(message) = self.forward.take() {
+            match cancel::pass_on(polling(), task, message.clone()) {
+                Passed::On => {}
+                Passed::Round => self.forward.give_back(message),
+                Passed::Ended => {
+                    self.forward.give_back(message);
+                    return false;
+                }
+            }
         }
         let waits = task.header().waiters.register(&mut self.registered, cx);
         if waits {
             self.leaf.forwarding();
-            self.forward.wait(WaitWord::forward(task.as_ptr().cast()));
+            if is_of_this_loop(task) {
+                self.forward.wait(WaitWord::forward(task.as_ptr().cast()));
+            } else {
+                self.forward.wait_other();
+            }
         }
         waits
     }
@@ -122,10 +131,22 @@ impl Join {
     /// Stops waiting.
     #[inline]
     pub(crate) fn leave(&mut self, task: TaskRef) {
-        if !task.header().waiters.deregister(&mut self.registered) {
-            task.wait_complete();
-        }
+        task.header().waiters.deregister(&mut self.registered);
     }
+}
+
+/// Whether the task belongs to the loop of the one that is being polled. Links go to such tasks only: another loop's could
+/// end before the poll does.
+#[inline]
+fn is_of_this_loop(task: TaskRef) -> bool {
+    polling().is_some_and(|polling| polling.runtime == task.header().runtime)
+}
+
+/// The task that is being polled on this thread.
+#[inline]
+fn polling<'a>() -> Option<&'a Header> {
+    let polling = NonNull::new(context::current_task().cast_mut().cast::<Header>())?;
+    Some(TaskRef::new(polling).header())
 }
 
 fn panic_if_self(task: TaskRef) {

@@ -6,20 +6,19 @@
 //! | word | meaning |
 //! |---|---|
 //! | 0 | nobody waits |
-//! | `task \| 2` | this task alone waits |
+//! | `task \| 2` | this task alone waits; the word owns a reference to it |
 //! | `list` | a boxed list |
 //! | 3 | somebody works on the list: spin |
 //! | 1 | closed: the task has ended, or is about to |
 //!
-//! The lone waiter is not counted as a reference, which saves two atomic operations for each await. Instead nobody who
-//! stands in the word gets past it: a waiter that gives up takes itself out, and if it finds the word closed instead, it
-//! waits for the `COMPLETE` bit, which the ending task sets only after the wake-up. So a waiter is alive while it is woken.
+//! The lone waiter is counted as a reference, as it may end and be freed while it stands in the word: a future that was
+//! polled once may be forgotten, or given to another task. The wake-up gives the reference up in the same step.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
+use super::failure::quietly;
 use super::header::TaskRef;
 use super::waker;
 use crate::sync::atomic::{AtomicPtr, Ordering::*};
@@ -66,7 +65,7 @@ pub(crate) enum Registered {
     /// Nowhere.
     #[default]
     No,
-    /// Alone in the word, on behalf of this task, uncounted.
+    /// Alone in the word, on behalf of this task.
     Alone(TaskRef),
     /// In the list, under this token.
     Listed(u64),
@@ -100,12 +99,14 @@ impl Waiters {
         if *registered == Registered::No
             && let Some(task) = polling
         {
+            task.header().state.add_ref();
             let word = task.as_ptr().cast::<List>().map_addr(|addr| addr | TASK);
             // Release: pairs with the exchange in `close`, so the waker's side sees what this task did before suspending.
             if self.0.compare_exchange(ptr::null_mut(), word, AcqRel, Acquire).is_ok() {
                 *registered = Registered::Alone(task);
                 return true;
             }
+            task.drop_ref();
         }
         // Made before the list is locked: cloning a waker of somebody else's may run any code.
         let waiter = match polling {
@@ -153,45 +154,58 @@ impl Waiters {
         true
     }
 
-    /// Forgets a waiter that gives up. False if the task is ending, and may be waking a lone waiter at this moment: the
-    /// caller must wait until the task is complete.
+    /// Whether this task, which is suspended, waits here.
+    pub(crate) fn include(&self, task: TaskRef) -> bool {
+        let word = self.0.load(Acquire).addr();
+        match word & TAGS {
+            TASK => word == task.addr() | TASK,
+            0 if word == 0 => false,
+            _ if word == CLOSED => false,
+            _ => self.list_includes(task),
+        }
+    }
+
+    #[cold]
+    fn list_includes(&self, task: TaskRef) -> bool {
+        let Some(list) = self.lock() else { return false };
+        let is_task = |waiter: &Waiter| matches!(waiter, Waiter::Task(other) if *other == task);
+        let found = list.entries.iter().filter_map(|(_, waiter)| waiter.as_ref()).any(is_task);
+        self.unlock(list);
+        found
+    }
+
+    /// Forgets a waiter that gives up.
     #[inline]
-    #[must_use]
-    pub(crate) fn deregister(&self, registered: &mut Registered) -> bool {
+    pub(crate) fn deregister(&self, registered: &mut Registered) {
         let token = match std::mem::take(registered) {
-            Registered::No => return true,
+            Registered::No => return,
             Registered::Alone(task) => {
                 let word = task.as_ptr().cast::<List>().map_addr(|addr| addr | TASK);
                 // Acquire: what follows comes after any earlier use of the word.
                 match self.0.compare_exchange(word, ptr::null_mut(), AcqRel, Acquire) {
-                    Ok(_) => return true,
-                    Err(closed) if closed.addr() == CLOSED => return false,
-                    // Others came, and we are the first of their list.
+                    Ok(_) => return task.drop_ref(),
+                    // It is being told, or others came, and we are the first of their list.
                     Err(_) => 0,
                 }
             }
             Registered::Listed(token) => token,
         };
-        let Some(mut list) = self.lock() else {
-            // Listed waiters are counted, so nobody waits for them; a lone one may have been closed just now.
-            return token != 0;
-        };
+        let Some(mut list) = self.lock() else { return };
         let removed = list.remove(token);
         self.unlock(list);
         if let Some(waiter) = removed {
             waiter.release();
         }
-        true
     }
 
-    /// Begins the task's end: nobody can register from here on. A lone waiter is woken now, while it can't get past us;
-    /// the others are returned, to be [told](Told::tell) once the task is complete.
+    /// Begins the task's end: nobody can register from here on. Who did is returned, to be [told](Told::tell) once the
+    /// task is complete.
     #[inline]
     pub(crate) fn close(&self) -> Told {
         let mut word = self.0.load(Acquire);
         loop {
             match word.addr() {
-                CLOSED => return Told(None),
+                CLOSED => return Told(Waiting::Nobody),
                 LOCKED => {
                     spin_loop();
                     word = self.0.load(Acquire);
@@ -206,13 +220,10 @@ impl Waiters {
             }
         }
         match word.addr() {
-            0 => Told(None),
-            addr if addr & TAGS == TASK => {
-                TaskRef::from_tagged(word.cast()).wake_by_ref();
-                Told(None)
-            }
+            0 => Told(Waiting::Nobody),
+            addr if addr & TAGS == TASK => Told(Waiting::Alone(TaskRef::from_tagged(word.cast()))),
             // SAFETY: without tags the word is a list that `unlock` boxed, and the exchange made it ours alone.
-            _ => Told(Some(unsafe { Box::from_raw(word) })),
+            _ => Told(Waiting::List(unsafe { Box::from_raw(word) })),
         }
     }
 
@@ -238,10 +249,8 @@ impl Waiters {
         Some(match word.addr() {
             0 => Box::new(List { next: 1, ..List::default() }),
             addr if addr & TAGS == TASK => {
-                // Token 0 is whoever was alone. It is alive, as it can't get past the locked word; now it is counted.
-                let alone = TaskRef::from_tagged(word.cast());
-                alone.header().state.add_ref();
-                let alone = Waiter::Task(alone);
+                // Token 0 is whoever was alone; the list takes over the word's reference.
+                let alone = Waiter::Task(TaskRef::from_tagged(word.cast()));
                 Box::new(List { entries: vec![(0, Some(alone))], live: 1, next: 1 })
             }
             // SAFETY: without tags the word is a list that `unlock` boxed, and the exchange made it ours alone.
@@ -263,32 +272,47 @@ impl Drop for Waiters {
     }
 }
 
-/// Who was in the list of a task that ends.
+/// Who waited for a task that ends.
 #[must_use]
-pub(crate) struct Told(Option<Box<List>>);
+pub(crate) struct Told(Waiting);
+
+#[derive(Default)]
+enum Waiting {
+    #[default]
+    Nobody,
+    /// This task; owns a reference.
+    Alone(TaskRef),
+    List(Box<List>),
+}
 
 impl Told {
     /// The task is complete: tells everybody, in the order in which they came.
     #[inline]
     pub(crate) fn tell(mut self, with_value: bool) {
-        if let Some(list) = self.0.take() {
-            list.entries
-                .into_iter()
-                .filter_map(|(_, waiter)| waiter)
-                .for_each(|waiter| waiter.tell(with_value));
+        match std::mem::take(&mut self.0) {
+            Waiting::Nobody => {}
+            Waiting::Alone(task) => task.wake(),
+            Waiting::List(list) => list.waiters().for_each(|waiter| waiter.tell(with_value)),
         }
     }
 }
 
 impl Drop for Told {
     fn drop(&mut self) {
-        if let Some(list) = self.0.take() {
-            list.entries.into_iter().filter_map(|(_, waiter)| waiter).for_each(Waiter::release);
+        match std::mem::take(&mut self.0) {
+            Waiting::Nobody => {}
+            Waiting::Alone(task) => task.drop_ref(),
+            Waiting::List(list) => list.waiters().for_each(Waiter::release),
         }
     }
 }
 
 impl List {
+    /// Everybody, in the order in which they came.
+    fn waiters(self) -> impl Iterator<Item = Waiter> {
+        self.entries.into_iter().filter_map(|(_, waiter)| waiter)
+    }
+
     fn push(&mut self, waiter: Waiter) -> u64 {
         let token = self.next;
         self.next += 1;
@@ -319,8 +343,8 @@ impl Waiter {
     fn tell(self, with_value: bool) {
         match self {
             Waiter::Task(task) => task.wake(),
-            Waiter::Waker(waker) => drop(catch_unwind(AssertUnwindSafe(|| waker.wake()))),
-            Waiter::Observer(observer, index) => observer.ended(index, with_value),
+            Waiter::Waker(waker) => quietly(|| waker.wake()),
+            Waiter::Observer(observer, index) => quietly(|| observer.ended(index, with_value)),
         }
     }
 
@@ -328,7 +352,7 @@ impl Waiter {
     fn release(self) {
         match self {
             Waiter::Task(task) => task.drop_ref(),
-            Waiter::Waker(waker) => drop(catch_unwind(AssertUnwindSafe(|| drop(waker)))),
+            Waiter::Waker(waker) => quietly(|| drop(waker)),
             Waiter::Observer(..) => {}
         }
     }

@@ -1,0 +1,130 @@
+//! The mistakes, and the models that catch them.
+
+/// One mistake.
+pub(crate) struct Mutation {
+    /// What is wrong.
+    pub(crate) name: &'static str,
+    /// Where.
+    pub(crate) file: &'static str,
+    /// What stands there, once.
+    pub(crate) right: &'static str,
+    /// What is put in its place.
+    pub(crate) wrong: &'static str,
+    /// The model that must fail.
+    pub(crate) model: &'static str,
+}
+
+impl Mutation {
+    /// The mutated text.
+    pub(crate) fn apply(&self, text: &str) -> String {
+        assert_eq!(
+            text.matches(self.right).count(),
+            1,
+            "{}: {} does not have the text once",
+            self.name,
+            self.file
+        );
+        text.replace(self.right, self.wrong)
+    }
+}
+
+const STATE: &str = "executor/src/task/state.rs";
+const WAITERS: &str = "executor/src/task/waiters.rs";
+const LIFO: &str = "executor/src/scheduler/lifo.rs";
+const CLOSE: &str = "executor/src/scheduler/close.rs";
+const WORK: &str = "executor/src/scheduler/work.rs";
+const SLEEP: &str = "executor/src/sleep/mod.rs";
+
+macro_rules! mutations {
+    ($($name:literal $file:ident $model:literal: $right:literal => $wrong:literal;)*) => {
+        &[$(Mutation {
+            name: $name,
+            file: $file,
+            right: $right,
+            wrong: $wrong,
+            model: concat!("loom_models::", $model),
+        }),*]
+    };
+}
+
+/// All of them.
+pub(crate) const MUTATIONS: &[Mutation] = mutations! {
+    "wake during a step is forgotten" STATE "waking::two_wakers_and_a_step":
+        "((s - less) | SCHEDULED, Wake::Nothing)" => "(s - less, Wake::Nothing)";
+    "wake of a scheduled task, unseen" STATE "waking::two_wakers_and_a_step":
+        "compare_exchange_weak(current, next, AcqRel, Acquire)" => "compare_exchange_weak(current, next, Acquire, Acquire)";
+    "start does not acquire" STATE "waking::two_wakers_and_a_step":
+        "compare_exchange_weak(current, next, AcqRel, Acquire)" => "compare_exchange_weak(current, next, Release, Relaxed)";
+    "last reference by value is kept" STATE "waking::a_waker_outlives_the_owner":
+        "let gone = consume && s & REF_MASK == REF;" => "let gone = false;";
+    "request during a step is forgotten" STATE "cancelling::two_requests":
+        "} else if s & PENDING == 0 {" => "} else if s & PENDING == 0 || !linked {";
+    "request is delivered twice" STATE "cancelling::a_request_and_a_wake_up":
+        "!(SCHEDULED | PENDING | COMMITTED | IO_WOKEN | PASSED_ON)" => "!(SCHEDULED | PENDING | IO_WOKEN | PASSED_ON)";
+    "withdrawal takes a stranger's request" STATE "cancelling::two_requests":
+        "(s | COMMITTED | SCHEDULED, Request::Schedule)" => "(s | SCHEDULED, Request::Schedule)";
+    "completion overlooks that no owner is left" STATE "awaiting::the_owner_lets_go":
+        "if s & INTEREST_MASK == 0 { (next, Complete::Orphaned) }" => "if false { (next, Complete::Orphaned) }";
+    "last owner leaves the output" STATE "awaiting::the_owner_lets_go":
+        "if s & COMPLETE != 0 && !taken {" => "if false && s & COMPLETE != 0 && !taken {";
+    "list forgets the lone waiter" WAITERS "awaiting::two_awaiters":
+        "entries: vec![(0, Some(alone))], live: 1, next: 1" => "entries: vec![(0, None)], live: 1, next: 1";
+    "lone waiter is not counted" WAITERS "awaiting::a_registration_outlives_the_awaiter":
+        "            task.header().state.add_ref();\n            let word" => "            let word";
+    "awaiter is told nothing" WAITERS "awaiting::one_awaiter":
+        "Waiting::Alone(task) => task.wake()," => "Waiting::Alone(task) => task.drop_ref(),";
+    "unlocked list is dropped" WAITERS "awaiting::two_awaiters":
+        "self.0.store(Box::into_raw(list), Release);" => "drop(list); self.0.store(ptr::null_mut(), Release);";
+    "slot is put without release" LIFO "lifo::put_and_take_against_a_thief":
+        "self.0.store(task.as_ptr(), Release);" => "self.0.store(task.as_ptr(), Relaxed);";
+    "slot is taken in two steps" LIFO "lifo::put_and_take_against_a_thief":
+        "to_task(self.0.swap(ptr::null_mut(), AcqRel))" =>
+        "{ let task = self.0.load(Acquire); self.0.store(ptr::null_mut(), Release); to_task(task) }";
+    "close does not wait for a scheduled task" CLOSE "closing::a_request_while_closing":
+        "if shared.registry.close() {" => "if shared.registry.close() || true {";
+    "idle task is dropped unseized" CLOSE "closing::a_wake_up_while_closing":
+        "if task.header().state.seize() {" => "if task.header().state.seize() || task.header().state.ended().is_none() {";
+    "pusher without its fence" SLEEP "sleeping::a_push":
+        "        // The push comes before this fence, the sleeper's last look after its own: one of the two sees the other.\n        fence(SeqCst);" => "";
+    "sleeper without its fence" SLEEP "sleeping::a_push":
+        "        // The announcement comes before this fence, the last look after it; see `notify`.\n        fence(SeqCst);" => "";
+    "last searcher without its fence" SLEEP "sleeping::two_items_that_need_each_other":
+        "            fence(SeqCst);\n        }\n        last" => "        }\n        last";
+    "two batons" SLEEP "sleeping::a_push":
+        "if inner.holder.is_none() {\n            inner.holder = Some(Holder { worker, waiting: true });\n        } else {" =>
+        "if inner.holder.is_none() || true {\n            inner.holder = Some(Holder { worker, waiting: true });\n        } else {";
+    "claimed holder is not interrupted" SLEEP "sleeping::a_push":
+        "return interrupt();" => "return;";
+    "pinned worker in the poller is not woken" SLEEP "sleeping::a_push_to_an_inbox":
+        "} else if inner.holder == Some(Holder { worker, waiting: true }) {" => "} else if false {";
+    "stop forgets the poller" SLEEP "sleeping::everybody_is_woken":
+        "            self.parkers.unpark(worker);\n        }\n        if let Some(Holder { worker, waiting: true }) = inner.holder {" =>
+        "            self.parkers.unpark(worker);\n        }\n        if let Some(Holder { worker, waiting: true }) = inner.holder && false {";
+    "claim does not count as searching" SLEEP "sleeping::a_push":
+        "self.counts.fetch_add(SEARCHING - IDLE, SeqCst);" => "self.counts.fetch_sub(IDLE, SeqCst);";
+    "nobody watches a poller that was left" SLEEP "sleeping::a_released_poller_is_taken_over":
+        "inner.holder = None;\n        self.appoint_on_leaving(inner);" => "inner.holder = None;";
+    "handed over to nobody" SLEEP "sleeping::a_poller_is_handed_over":
+        "inner.holder = Some(Holder { worker, waiting: true });\n            drop(inner);" => "drop(inner);";
+    "watcher in the poller is not told" SLEEP "sleeping::a_watcher_is_appointed":
+        "            self.set_watcher(&mut inner, Some(worker));\n            drop(inner);\n            interrupt();" =>
+        "            self.set_watcher(&mut inner, Some(worker));";
+    "no last look" WORK "working::a_task_from_outside":
+        "= !self.is_work_left() && !stop();" => "= !stop();";
+};
+
+#[cfg(test)]
+mod tests {
+    use super::MUTATIONS;
+
+    /// The code goes on, and a mutation must not silently stay behind.
+    #[test]
+    fn mutations_fit_the_code() {
+        for mutation in MUTATIONS {
+            let file = crate::copy::checkout().join(mutation.file);
+            let text =
+                std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", mutation.file));
+            mutation.apply(&text);
+        }
+    }
+}

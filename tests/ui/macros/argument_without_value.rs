@@ -1,0 +1,2 @@
+#[kumihimo::main(debug)]
+async fn main() {}

@@ -1,0 +1,7 @@
+//! Errors in the body point into the body.
+
+#[kumihimo::main]
+async fn main() -> Result<(), String> {
+    let number: u32 = "text";
+    Ok(number)
+}

@@ -1,0 +1,4 @@
+#[kumihimo::main]
+async fn main<T: Default>() {
+    T::default();
+}

@@ -1,0 +1,4 @@
+#[kumihimo::main]
+struct Main;
+
+fn main() {}

@@ -1,0 +1,2 @@
+#[kumihimo::main]
+fn main() {}

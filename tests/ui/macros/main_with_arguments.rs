@@ -1,0 +1,4 @@
+#[kumihimo::main]
+async fn main(arguments: Vec<String>) {
+    println!("{}", arguments.len());
+}

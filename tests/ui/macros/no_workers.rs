@@ -1,0 +1,2 @@
+#[kumihimo::main(worker_threads = 0)]
+async fn main() {}

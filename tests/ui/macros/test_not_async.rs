@@ -1,0 +1,4 @@
+#[kumihimo::test]
+fn it_works() {}
+
+fn main() {}

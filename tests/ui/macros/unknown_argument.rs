@@ -1,0 +1,2 @@
+#[kumihimo::main(threads = 4)]
+async fn main() {}

@@ -1,0 +1,2 @@
+#[kumihimo::main(flavor = "one_thread")]
+async fn main() {}
