@@ -113,7 +113,7 @@ fn keep_default() -> io::Result<bool> {
     let is_default = action.sa_sigaction == SIG_DFL;
     if is_default && WAS_DEFAULT.set(true).is_ok() {
         let or_default = || {
-            if HANDLING.load(SeqCst) == 0 {
+            if HANDLING.load(SeqCst) == 0 && !is_awaited() {
                 // SAFETY: both are async-signal-safe. The signal is blocked in here, and ends the process on return.
                 unsafe {
                     libc::signal(SIGINT, SIG_DFL);
@@ -125,6 +125,14 @@ fn keep_default() -> io::Result<bool> {
         unsafe { signal_hook_registry::register(SIGINT, or_default) }?;
     }
     Ok(is_default || WAS_DEFAULT.get() == Some(&true))
+}
+
+/// Whether a `net::Signal` listens for Ctrl-C. What other libraries have registered can't be known.
+fn is_awaited() -> bool {
+    #[cfg(feature = "net")]
+    return kumihimo_net::is_interrupt_awaited();
+    #[cfg(not(feature = "net"))]
+    return false;
 }
 
 #[cfg(target_os = "linux")]

@@ -47,9 +47,9 @@ impl Driver for LoopDriver {
     fn turn(&self, turn: Turn) {
         self.reactor.turn(match turn {
             Turn::Poll => reactor::Turn::Poll,
-            Turn::Wait { alone: true, .. } => reactor::Turn::WaitAlone,
             Turn::Wait { limit: Some(limit), .. } => reactor::Turn::WaitAtMost(limit),
-            Turn::Wait { limit: None, .. } => reactor::Turn::Wait,
+            Turn::Wait { alone: true, limit: None } => reactor::Turn::WaitAlone,
+            Turn::Wait { alone: false, limit: None } => reactor::Turn::Wait,
         });
         self.ctrl_c.deliver();
     }

@@ -349,7 +349,8 @@ fn a_withdrawn_job_raises_in_its_task() {
     drop(pool.shutdown(true));
     let task = 0_u64;
     for _ in 0..2 {
-        let guard = kumihimo_context::enter((&raw const task).cast(), 10);
+        // SAFETY: nothing here follows the address.
+        let guard = unsafe { kumihimo_context::enter((&raw const task).cast(), 10) };
         assert!(pin!(&mut job).poll(&mut Context::from_waker(Waker::noop())).is_pending());
         assert!(guard.ending().cancelled);
     }
@@ -367,7 +368,8 @@ fn a_job_gives_way_to_a_delivery() {
     drop(go);
     block_on(busy);
     eventually("done", || waiting.done());
-    let guard = kumihimo_context::enter((&raw const task).cast(), 10);
+    // SAFETY: nothing here follows the address.
+    let guard = unsafe { kumihimo_context::enter((&raw const task).cast(), 10) };
     guard.deliver(None);
     assert!(
         pin!(&mut waiting).poll(&mut Context::from_waker(waker)).is_pending(),

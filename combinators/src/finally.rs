@@ -75,8 +75,9 @@ impl<F: Future, C: Future> Future for Finally<F, C> {
                 Ok(Scoped::Cancelled(error)) => Came::Cancelled(error),
                 Err(payload) => Came::Panicked(payload),
             };
-            discard(|| this.work.set(None));
-            *this.result = Some(came);
+            // A destructor of the work may panic; the clean-up comes first even so.
+            let dropped = catch_unwind(AssertUnwindSafe(|| discard(|| this.work.as_mut().set(None))));
+            *this.result = Some(dropped.map_or_else(Came::Panicked, |()| came));
         }
         if !matches!(this.result, Some(Came::Raising(_))) {
             ready!(this.clean_up.poll(cx));

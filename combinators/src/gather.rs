@@ -1,5 +1,6 @@
 //! `gather` and `try_gather`.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
@@ -63,15 +64,18 @@ where
 
 /// See [`gather`].
 #[must_use = "awaiting it gives the values; the tasks run anyway"]
-pub struct Gather<C: Children>(Core<C>);
+pub struct Gather<C: Children>(Core<C, TaskError>);
 
 /// See [`Gather::outcomes`].
 #[must_use = "awaiting it gives the outcomes; the tasks run anyway"]
-pub struct Outcomes<C: Children>(Core<C>);
+pub struct Outcomes<C: Children>(Core<C, Infallible>);
 
 /// See [`try_gather`].
 #[must_use = "awaiting it gives the values; the tasks run anyway"]
-pub struct TryGather<C: Children>(Core<C>);
+pub struct TryGather<C: TryChildren>(Core<C, Stop<C>>);
+
+/// Why a `try_gather` stops: an `Err`, or a child without a value.
+type Stop<C> = Result<<C as TryChildren>::Error, TaskError>;
 
 /// When the awaiter is woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,9 +88,11 @@ enum Until {
     Each,
 }
 
-/// The children, and what they report to.
-struct Core<C: Children> {
+/// The children, and what they report to. `S` is a reason to stop before all have ended.
+struct Core<C: Children, S> {
     children: C,
+    /// Found, and not returned yet.
+    stop: Option<S>,
     reports: Arc<Reports>,
     forward: Forward,
     leaf: Leaf,
@@ -140,36 +146,41 @@ impl Observer for Reports {
     }
 }
 
-impl<C: Children> Core<C> {
-    fn new(mut children: C, until: Until) -> Core<C> {
+impl<C: Children, S> Core<C, S> {
+    fn new(mut children: C, until: Until) -> Core<C, S> {
         let left = children.len();
         let inner = Inner { ended: Vec::new(), left, until, waker: None };
         let reports = Arc::new(Reports(Mutex::new(inner)));
         let observer: Arc<dyn Observer> = reports.clone();
         children.observe(&observer, &mut |index| reports.ended(index, true));
         let end = if left == 0 { End::Done } else { End::Pending };
-        Core { children, reports, forward: Forward::new(), leaf: Leaf::new(), requested: None, end }
+        Core {
+            children,
+            stop: None,
+            reports,
+            forward: Forward::new(),
+            leaf: Leaf::new(),
+            requested: None,
+            end,
+        }
     }
 
-    /// Gives children that have ended to `settle`, in order, until it says stop. Ready when all have been given.
-    fn poll_ended<B>(
+    /// Gives children that have ended to `settle`, in order, until it gives a reason to stop. Ready with that, or when all
+    /// have been given.
+    fn poll_ended(
         &mut self,
         cx: &mut Context<'_>,
-        mut settle: impl FnMut(&mut C, usize) -> Option<B>,
-    ) -> Poll<Option<B>> {
-        if self.reports.lock().left > 0
-            && let Some(message) = self.forward.take()
-        {
+        mut settle: impl FnMut(&mut C, usize) -> Option<S>,
+    ) -> Poll<Option<S>> {
+        // What has been reported comes before a cancellation: one that comes after the end is for somebody further out.
+        let mut ended = self.settle_reported(&mut settle);
+        if !ended && let Some(message) = self.forward.take() {
             self.request(message);
         }
         ready!(self.leaf.enter(cx));
-        loop {
+        while !ended {
             let mut inner = self.reports.lock();
-            let ended = std::mem::take(&mut inner.ended);
-            if ended.is_empty() {
-                if inner.left == 0 {
-                    return Poll::Ready(None);
-                }
+            if inner.ended.is_empty() {
                 if !inner.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
                     inner.waker = Some(cx.waker().clone());
                 }
@@ -179,9 +190,27 @@ impl<C: Children> Core<C> {
                 return Poll::Pending;
             }
             drop(inner);
+            ended = self.settle_reported(&mut settle);
+        }
+        Poll::Ready(self.stop.take())
+    }
+
+    /// Looks at the children that have reported; true if there is a reason to stop, or all have.
+    fn settle_reported(&mut self, settle: &mut impl FnMut(&mut C, usize) -> Option<S>) -> bool {
+        loop {
+            if self.stop.is_some() {
+                return true;
+            }
+            let mut inner = self.reports.lock();
+            let ended = std::mem::take(&mut inner.ended);
+            if ended.is_empty() {
+                return inner.left == 0;
+            }
+            drop(inner);
             for index in ended {
-                if let Some(stop) = settle(&mut self.children, index) {
-                    return Poll::Ready(Some(stop));
+                self.stop = settle(&mut self.children, index);
+                if self.stop.is_some() {
+                    break;
                 }
             }
         }
@@ -246,8 +275,8 @@ impl<C: Children> Core<C> {
 }
 
 macro_rules! methods {
-    ($($name:ident),*) => {$(
-        impl<C: Children> $name<C> {
+    ($($name:ident: $bound:ident),*) => {$(
+        impl<C: $bound> $name<C> {
             /// Cancels the children that have not ended; false if the gather has.
             #[doc(alias = "asyncio.Future.cancel")]
             pub fn cancel(&mut self) -> bool {
@@ -272,9 +301,9 @@ macro_rules! methods {
             }
         }
 
-        impl<C: Children> Unpin for $name<C> {}
+        impl<C: $bound> Unpin for $name<C> {}
 
-        impl<C: Children> std::fmt::Debug for $name<C> {
+        impl<C: $bound> std::fmt::Debug for $name<C> {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.debug_struct(stringify!($name)).field("children", &self.0.children.len()).finish_non_exhaustive()
             }
@@ -282,14 +311,15 @@ macro_rules! methods {
     )*};
 }
 
-methods!(Gather, Outcomes, TryGather);
+methods!(Gather: Children, Outcomes: Children, TryGather: TryChildren);
 
 impl<C: Children> Gather<C> {
     /// Waits for all children, whatever happens, and gives their cancellations and panics as values too: asyncio's
     /// `return_exceptions=True`.
     pub fn outcomes(self) -> Outcomes<C> {
         self.0.reports.lock().until = Until::All;
-        Outcomes(self.0)
+        let Core { children, reports, forward, leaf, requested, end, .. } = self.0;
+        Outcomes(Core { children, stop: None, reports, forward, leaf, requested, end })
     }
 }
 
@@ -318,7 +348,7 @@ impl<C: Children> Future for Outcomes<C> {
         }
         let settle = |children: &mut C, index| {
             children.settle_outcome(index);
-            None::<()>
+            None
         };
         ready!(core.poll_ended(cx, settle));
         core.finish(C::outcomes)

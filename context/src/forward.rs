@@ -15,9 +15,11 @@ use crate::wait::{WaitKind, WaitWord};
 pub struct Forward {
     /// The task whose request was passed on and not answered yet; null if there is none.
     owes: *const (),
+    /// The task that was suspended here last: a request may have gone past it, along its link, to what is awaited.
+    waits: *const (),
 }
 
-// SAFETY: `owes` is compared with the current task's address and never followed.
+// SAFETY: the addresses are compared with the current task's and never followed.
 unsafe impl Send for Forward {}
 // SAFETY: as above.
 unsafe impl Sync for Forward {}
@@ -31,7 +33,15 @@ impl Default for Forward {
 impl Forward {
     /// A forward that has passed nothing on.
     pub const fn new() -> Forward {
-        Forward { owes: ptr::null() }
+        Forward { owes: ptr::null(), waits: ptr::null() }
+    }
+
+    /// Polled while what is awaited has not ended: a request that went past the task is ours to answer.
+    #[inline]
+    pub fn adopt(&mut self) {
+        if poll_context::flags() & PASSED_ON != 0 {
+            self.owes = poll_context::current_task();
+        }
     }
 
     /// Takes the request that is being delivered, if one is, to be passed on to what is awaited.
@@ -58,8 +68,14 @@ impl Forward {
     }
 
     /// The forward returns `Pending`; `target` is what a cancellation of the task should be passed on to at once.
+    ///
+    /// # Safety
+    ///
+    /// `target` names a task of kumihimo's executor, in the loop of the task that is being polled, which has not ended. The
+    /// executor follows the address.
     #[inline]
-    pub fn wait(&mut self, target: WaitWord) {
+    pub unsafe fn wait(&mut self, target: WaitWord) {
+        self.waits = poll_context::current_task();
         poll_context::note(target);
     }
 
@@ -72,6 +88,7 @@ impl Forward {
     /// What was awaited has ended. True if a request had been passed on to it.
     #[inline]
     pub fn settle(&mut self) -> bool {
+        self.waits = ptr::null();
         let owed = !std::mem::replace(&mut self.owes, ptr::null()).is_null();
         owed || poll_context::flags() & PASSED_ON != 0
     }
@@ -86,11 +103,13 @@ impl Forward {
 impl Drop for Forward {
     #[inline]
     fn drop(&mut self) {
-        if !self.owes.is_null() {
-            let flags = poll_context::flags();
-            if flags & DISCARDING == 0 && self.owes == poll_context::current_task() {
-                poll_context::set_flags(flags | REARMED);
-            }
+        if self.owes.is_null() && self.waits.is_null() {
+            return;
+        }
+        let (flags, current) = (poll_context::flags(), poll_context::current_task());
+        let owes = self.owes == current || (self.waits == current && flags & PASSED_ON != 0);
+        if owes && !current.is_null() && flags & DISCARDING == 0 {
+            poll_context::set_flags(flags | REARMED);
         }
     }
 }

@@ -34,7 +34,7 @@ struct PollContext {
     budget: Cell<u32>,
     /// What has returned `Pending` in this poll so far.
     wait: Cell<WaitWord>,
-    /// The leaf that was last told to give way, and how often in a row. Compared only, never followed.
+    /// The leaf of this poll that was last told to give way, and how often in a row. Compared only, never followed.
     refused: Cell<(*const (), u32)>,
 }
 
@@ -60,23 +60,21 @@ local! {
 /// Opens the poll context of `task` on this thread, until the guard is dropped.
 ///
 /// Contexts nest: what was open before is restored.
+///
+/// # Safety
+///
+/// `task` is a task of kumihimo's executor, which stays alive until the guard is dropped; guards are dropped in the
+/// reverse of their order. The executor follows the address.
 #[inline]
-pub fn enter(task: *const (), budget: u32) -> PollGuard {
-    open(task, 0, budget)
-}
-
-/// Hides the open poll context, for a `block_on` nested inside a poll.
-pub fn hide() -> PollGuard {
-    open(ptr::null(), 0, UNLIMITED)
-}
-
-#[inline]
-fn open(task: *const (), flags: u8, budget: u32) -> PollGuard {
-    CONTEXT.with(|context| PollGuard {
-        task: context.task.replace(task),
-        flags: context.flags.replace(flags),
-        budget: context.budget.replace(budget),
-        wait: context.wait.replace(WaitWord::NONE),
+pub unsafe fn enter(task: *const (), budget: u32) -> PollGuard {
+    CONTEXT.with(|context| {
+        context.refused.set((ptr::null(), 0));
+        PollGuard {
+            task: context.task.replace(task),
+            flags: context.flags.replace(0),
+            budget: context.budget.replace(budget),
+            wait: context.wait.replace(WaitWord::NONE),
+        }
     })
 }
 
@@ -117,10 +115,11 @@ impl PollGuard {
         set_flags(flags() | PASSED_ON);
     }
 
-    /// Whether a delivery that this poll began with was taken by nobody.
+    /// Whether a request is left that nobody answered, where the future has returned: a delivery that nobody took, or one
+    /// that a dropped forward gave back.
     #[inline]
     pub fn undelivered(&self) -> bool {
-        delivering()
+        flags() & (DELIVERING | REARMED) != 0
     }
 
     /// The message of the cancellation that reached the task's root.
@@ -178,11 +177,6 @@ pub fn poll_again(cx: &Context<'_>) {
     } else {
         cx.waker().wake_by_ref();
     }
-}
-
-/// Sets what is left of the budget of the poll in progress.
-pub fn set_budget(budget: u32) {
-    CONTEXT.with(|context| context.budget.set(budget));
 }
 
 #[inline]

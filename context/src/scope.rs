@@ -108,7 +108,8 @@ mod tests {
     #[test]
     fn a_raise_outside_passes_a_scope_by_with_its_message() {
         let task = 0_u64;
-        let guard = enter(ptr::from_ref(&task).cast(), UNLIMITED);
+        // SAFETY: nothing here follows the address.
+        let guard = unsafe { enter(ptr::from_ref(&task).cast(), UNLIMITED) };
         let outer = scope(|| {
             assert!(raise("outer").is_pending());
             assert_eq!(message_of(scope(|| raise("inner"))).as_deref(), Some("inner"));
@@ -122,7 +123,8 @@ mod tests {
     #[test]
     fn a_delivery_that_nobody_takes_is_caught() {
         let task = 0_u64;
-        let guard = enter(ptr::from_ref(&task).cast(), UNLIMITED);
+        // SAFETY: nothing here follows the address.
+        let guard = unsafe { enter(ptr::from_ref(&task).cast(), UNLIMITED) };
         guard.deliver(Some(Arc::from("stop")));
         assert_eq!(message_of(scope(|| Poll::Pending)).as_deref(), Some("stop"));
         assert!(!guard.ending().cancelled);

@@ -99,3 +99,19 @@ mod loom_sync {
         }
     }
 }
+
+/// Waits for another thread that is between two instructions; gives up the processor if that thread may have lost its own.
+#[derive(Debug, Default)]
+pub(crate) struct Backoff {
+    spins: u32,
+}
+
+impl Backoff {
+    pub(crate) fn spin(&mut self) {
+        self.spins += 1;
+        if self.spins.is_multiple_of(64) {
+            thread::yield_now();
+        }
+        spin_loop();
+    }
+}

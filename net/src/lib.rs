@@ -37,6 +37,8 @@ pub use addr::ToSocketAddrs;
 pub use incoming::Incoming;
 pub use resolve::resolve;
 pub use signal::Signal;
+#[doc(hidden)]
+pub use signal::is_interrupt_awaited;
 pub use signal_kind::SignalKind;
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use tcp_listener::{DEFAULT_BACKLOG, TcpListener};

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use kumihimo_reactor::Async;
 use rustix::io::Errno;
@@ -66,6 +67,9 @@ impl Signal {
                 e
             }
         })?;
+        if kind == SignalKind::INTERRUPT {
+            INTERRUPT_LISTENERS.fetch_add(1, SeqCst);
+        }
         Ok(Signal { kind, action, arrivals })
     }
 
@@ -98,8 +102,20 @@ fn unusable(kind: SignalKind, why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, format!("cannot listen for {kind}: {why}"))
 }
 
+/// `Signal`s that listen for Ctrl-C.
+static INTERRUPT_LISTENERS: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether some [`Signal`] listens for Ctrl-C: then the runtime does not give it its default meaning. Async-signal-safe.
+#[doc(hidden)]
+pub fn is_interrupt_awaited() -> bool {
+    INTERRUPT_LISTENERS.load(SeqCst) > 0
+}
+
 impl Drop for Signal {
     fn drop(&mut self) {
+        if self.kind == SignalKind::INTERRUPT {
+            INTERRUPT_LISTENERS.fetch_sub(1, SeqCst);
+        }
         // False where other code has removed every action of that signal.
         signal_hook_registry::unregister(self.action);
     }

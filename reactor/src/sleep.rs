@@ -413,7 +413,9 @@ mod tests {
         log.take();
 
         let task = &0u64;
-        let guard = kumihimo_context::enter(std::ptr::from_ref(task).cast(), kumihimo_context::UNLIMITED);
+        // SAFETY: nothing here follows the address.
+        let guard =
+            unsafe { kumihimo_context::enter(std::ptr::from_ref(task).cast(), kumihimo_context::UNLIMITED) };
         guard.deliver(None);
         assert!(poll(&mut sleep, &log.waker(1)).is_pending());
         assert!(guard.ending().cancelled);

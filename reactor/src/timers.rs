@@ -7,6 +7,7 @@ use std::task::Waker;
 use kumihimo_timer_wheel::{Key, Wheel};
 
 use crate::sync::{AtomicU64, Mutex, Ordering, TryLockError, local, lock};
+use crate::wake::drop_payload;
 
 /// The published deadline of a shard without one.
 pub(crate) const NEVER: u64 = u64::MAX;
@@ -200,8 +201,7 @@ fn wake(fired: &mut Fired) {
     while let Err(payload) =
         catch_unwind(AssertUnwindSafe(|| wakers.by_ref().for_each(|(_, waker)| waker.wake())))
     {
-        // The panic hook has reported it. Dropping a foreign payload might panic again.
-        std::mem::forget(payload);
+        drop_payload(payload);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Waking, with no lock held and in spite of wakers that panic.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
@@ -9,8 +10,15 @@ use std::task::Waker;
 pub(crate) fn wake_all(wakers: &mut Vec<Waker>) {
     for waker in wakers.drain(..) {
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-            // The panic hook has reported it; the payload's own drop could panic again.
-            std::mem::forget(payload);
+            drop_payload(payload);
         }
+    }
+}
+
+/// Drops what a foreign waker's panic carried, which the panic hook has reported.
+pub(crate) fn drop_payload(payload: Box<dyn Any + Send>) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        // A payload that panics when dropped may carry another one: leaking it is the only end.
+        std::mem::forget(again);
     }
 }

@@ -51,7 +51,6 @@ scenarios! {
     s012_task_awaited_many_times
     s020_thousand_tasks
     s030_cancel_basic
-    s031_cancel_before_start
     s033_cancel_message
     s034_cancel_caught_then_continues
     s035_cancelling_and_uncancel
@@ -59,7 +58,6 @@ scenarios! {
     s038_cancel_chain_inner_decides
     s039_inner_cancelled_by_other
     s041_cancel_self
-    s043_uncancel_before_delivery
     s050_shield_outer_cancelled
     s051_shield_inner_cancelled_or_fails
     s060_gather_order
@@ -71,5 +69,8 @@ scenarios! {
 }
 
 scenarios! { Real, All, s120_sleep_order_and_results }
+
+// That a new task does not begin before its creator gives control back is promised on one thread only.
+scenarios! { Mock, OneThread, s031_cancel_before_start s043_uncancel_before_delivery }
 
 scenarios! { Mock, OneThread, s011_task_start_order_ticks s048_cancel_ticks s121_sleep_zero_ticks }

@@ -80,13 +80,8 @@ impl Registry {
 
     /// Handles of all tasks that have not ended.
     pub(crate) fn all(&self) -> Vec<TaskHandle> {
-        let mut all = Vec::new();
-        for shard in &self.shards {
-            let shard = shard.lock();
-            all.extend(
-                shard.tasks().filter(|task| task.header().state.ended().is_none()).map(TaskHandle::new),
-            );
-        }
+        let mut all: Vec<_> = (0..self.shards.len()).flat_map(|shard| self.shard(shard)).collect();
+        all.retain(|task| !task.done());
         all
     }
 
@@ -96,8 +91,21 @@ impl Registry {
     }
 
     /// Handles of the tasks of one shard.
+    ///
+    /// The lock is given up after each chunk, for those who come and go meanwhile. A task never moves, so one that is
+    /// there all the time is found, and found once.
     pub(crate) fn shard(&self, shard: usize) -> Vec<TaskHandle> {
-        self.shards[shard].lock().tasks().map(TaskHandle::new).collect()
+        let mut found = Vec::new();
+        for chunk in (0..).step_by(CHUNK) {
+            let shard = self.shards[shard].lock();
+            let Some(slots) = shard.slots.get(chunk..) else { break };
+            if slots.is_empty() {
+                break;
+            }
+            let tasks = slots.iter().take(CHUNK).filter(|slot| slot.addr() & 1 == 0);
+            found.extend(tasks.map(|slot| TaskHandle::new(TaskRef::from_tagged(*slot))));
+        }
+        found
     }
 
     /// Number of shards.
@@ -116,11 +124,8 @@ impl Registry {
     }
 }
 
+/// Slots looked at under one lock.
+const CHUNK: usize = 256;
+
 /// Slots that an empty shard may keep.
 const SHRINK_ABOVE: usize = 64 * 1024;
-
-impl Shard {
-    fn tasks(&self) -> impl Iterator<Item = TaskRef> {
-        self.slots.iter().filter(|slot| slot.addr() & 1 == 0).map(|slot| TaskRef::from_tagged(*slot))
-    }
-}

@@ -121,7 +121,7 @@ impl Runtime {
         site: &'static Location<'static>,
         observe: impl FnOnce(&TaskHandle),
     ) -> Option<TaskError> {
-        let _abort = AbortOnUnwind::new();
+        let abort = AbortOnUnwind;
         let _session = self.session();
         let _entered = Entered::new(&self.local);
         self.shared.sleep.parkers().register(0);
@@ -138,7 +138,9 @@ impl Runtime {
             Flavor::MultiThread => self.local.work(ended),
             Flavor::CurrentThread => self.local.run_passes(ended),
         }
-        main.try_failure()
+        let failure = main.try_failure();
+        abort.disarm();
+        failure
     }
 
     /// Stops the workers and drops every task that is left, unfinished.
@@ -170,10 +172,11 @@ impl Drop for Runtime {
             // A worker's panic aborts the process, so there is none to pass on.
             let _ = thread.join();
         }
-        let _abort = AbortOnUnwind::new();
+        let abort = AbortOnUnwind;
         let _entered = Entered::new(&self.local);
         let _driver = self.shared.driver.enter(0);
         close::drop_all_tasks(&self.local);
+        abort.disarm();
     }
 }
 
@@ -188,7 +191,7 @@ impl fmt::Debug for Runtime {
 
 /// A worker thread's life.
 fn work(local: Local) {
-    let _abort = AbortOnUnwind::new();
+    let abort = AbortOnUnwind;
     let shared = local.shared.clone();
     if let Some(start) = &shared.hooks.start {
         start();
@@ -206,25 +209,23 @@ fn work(local: Local) {
     if let Some(stop) = &shared.hooks.stop {
         stop();
     }
+    abort.disarm();
 }
 
-/// A panic that reaches a worker's own frames is a broken invariant: tasks could hang or run twice.
-struct AbortOnUnwind {
-    /// The thread was panicking already: a runtime may be used, and dropped, by destructors that a panic runs.
-    before: bool,
-}
+/// A panic that reaches a worker's own frames is a broken invariant: tasks could hang or run twice, and main's future, whose
+/// frame unwinds, would be reached after its end.
+struct AbortOnUnwind;
 
 impl AbortOnUnwind {
-    fn new() -> AbortOnUnwind {
-        AbortOnUnwind { before: std::thread::panicking() }
+    /// All went well.
+    fn disarm(self) {
+        std::mem::forget(self);
     }
 }
 
 impl Drop for AbortOnUnwind {
     fn drop(&mut self) {
-        if std::thread::panicking() && !self.before {
-            eprintln!("kumihimo: a worker thread panicked outside of any task; aborting");
-            std::process::abort();
-        }
+        eprintln!("kumihimo: a worker thread panicked outside of any task; aborting");
+        std::process::abort();
     }
 }

@@ -5,13 +5,11 @@
 //! life of a task. Who finds it locked for long gives up its processor, as the holder may have lost its own.
 
 use std::cell::UnsafeCell;
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
+use crate::sync::Backoff;
 use crate::sync::atomic::{AtomicBool, Ordering::*};
-use crate::sync::{spin_loop, thread};
-
-/// Spins before the processor is given up.
-const SPINS: u32 = 64;
 
 /// A value behind a spin lock.
 pub(crate) struct ShardLock<T> {
@@ -33,27 +31,23 @@ impl<T> ShardLock<T> {
         if self.locked.compare_exchange(false, true, Acquire, Relaxed).is_err() {
             self.lock_slow();
         }
-        Guard(self)
+        Guard(self, PhantomData)
     }
 
     #[cold]
     fn lock_slow(&self) {
-        let mut spins = 0u32;
+        let mut backoff = Backoff::default();
         // Acquire: as in `lock`.
         while self.locked.load(Relaxed)
             || self.locked.compare_exchange_weak(false, true, Acquire, Relaxed).is_err()
         {
-            spins += 1;
-            if spins.is_multiple_of(SPINS) {
-                thread::yield_now();
-            }
-            spin_loop();
+            backoff.spin();
         }
     }
 }
 
-/// The right to the value.
-pub(crate) struct Guard<'a, T>(&'a ShardLock<T>);
+/// The right to the value; shared between threads only if the value may be.
+pub(crate) struct Guard<'a, T>(&'a ShardLock<T>, PhantomData<&'a mut T>);
 
 impl<T> Deref for Guard<'_, T> {
     type Target = T;

@@ -128,6 +128,8 @@ impl Local {
         } else {
             self.dispatch(|| self.shared.driver.fire_due(self.index));
         }
+        // One task readied behind a long poll of a pinned one wakes nobody; then somebody must look after it.
+        self.shared.sleep.ensure_watch(|| self.shared.driver.interrupt());
         if !self.shared.injector.is_empty() {
             let _contended = self.shared.injector.steal_batch(&self.queue);
         }

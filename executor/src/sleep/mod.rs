@@ -5,7 +5,7 @@ use std::time::Duration;
 use crossbeam_utils::CachePadded;
 
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*, fence};
+use crate::sync::atomic::{AtomicU64, Ordering::*, fence};
 
 mod parker;
 
@@ -16,16 +16,16 @@ pub(crate) use parker::Parkers;
 pub(crate) const WATCH: Duration = Duration::from_millis(5);
 
 /// `counts`: one idle worker.
-const IDLE: usize = 1;
-const IDLE_MASK: usize = 0xffff;
+const IDLE: u64 = 1;
+const IDLE_MASK: u64 = 0xffff;
 /// `counts`: one searching worker.
-const SEARCHING: usize = 1 << 16;
-const SEARCHING_MASK: usize = 0xffff << 16;
+const SEARCHING: u64 = 1 << 16;
+const SEARCHING_MASK: u64 = 0xffff << 16;
 /// `counts`: somebody is the watcher.
-const WATCHED: usize = 1 << 32;
+const WATCHED: u64 = 1 << 32;
 /// `counts`: one worker that has announced itself and takes its last look.
-const LOOKING: usize = 1 << 33;
-const LOOKING_MASK: usize = 0xffff << 33;
+const LOOKING: u64 = 1 << 33;
+const LOOKING_MASK: u64 = 0xffff << 33;
 
 /// The most workers that a runtime can have.
 pub(crate) const MAX_WORKERS: usize = 0xffff;
@@ -34,7 +34,7 @@ pub(crate) const MAX_WORKERS: usize = 0xffff;
 pub(crate) struct Sleep {
     /// `IDLE`, `SEARCHING`, `WATCHED`, `LOOKING`. Changed under the lock of `inner` (but for the end of a search or of a
     /// last look), read without.
-    counts: CachePadded<AtomicUsize>,
+    counts: CachePadded<AtomicU64>,
     /// Who is where.
     inner: Mutex<Inner>,
     /// Turns made: shows the watcher that the poller is attended.
@@ -85,7 +85,7 @@ pub(crate) enum Rest {
 impl Sleep {
     pub(crate) fn new(workers: usize) -> Sleep {
         Sleep {
-            counts: CachePadded::new(AtomicUsize::new(0)),
+            counts: CachePadded::new(AtomicU64::new(0)),
             inner: Mutex::new(Inner::default()),
             turns: AtomicU64::new(0),
             parkers: Parkers::new(workers),
@@ -256,7 +256,7 @@ impl Sleep {
     /// Begins to search, unless half of the workers search already.
     pub(crate) fn begin_search(&self, workers: usize) -> bool {
         let searching = (self.counts.load(Relaxed) & SEARCHING_MASK) / SEARCHING;
-        if searching * 2 >= workers.max(2) {
+        if searching * 2 >= workers.max(2) as u64 {
             return false;
         }
         // SeqCst: orders the search after the count, for a pusher that relies on us (see `notify`).
@@ -319,9 +319,9 @@ impl Sleep {
     }
 
     /// `own`: the worker's own last look, if that is still to come.
-    fn place(&self, inner: &mut Inner, worker: usize, own: usize) -> Rest {
+    fn place(&self, inner: &mut Inner, worker: usize, own: u64) -> Rest {
         let counts = self.counts.load(Relaxed);
-        let alone = counts & IDLE_MASK == self.parkers.len() && counts & LOOKING_MASK == own;
+        let alone = counts & IDLE_MASK == self.parkers.len() as u64 && counts & LOOKING_MASK == own;
         // While everybody is idle there is nobody to look after. But events that come often are each the end of such a
         // time, and to appoint a watcher at each costs more than to keep one: it goes after a whole period of silence.
         if alone && inner.watcher == Some(worker) && std::mem::replace(&mut inner.quiet, true) {
@@ -330,7 +330,8 @@ impl Sleep {
         let watch = inner.watcher == Some(worker);
         match inner.holder {
             Some(Holder { worker: holder, waiting: true }) if holder == worker => {
-                Rest::Poller { alone, watch }
+                // The watcher comes back, to find everybody still idle or not, before it waits without a limit.
+                Rest::Poller { alone: alone && !watch, watch }
             }
             _ if inner.sleepers.contains(&worker) => Rest::Parker { watch },
             _ => Rest::Claimed,

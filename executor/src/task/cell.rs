@@ -21,7 +21,8 @@ struct Cell<F: Future> {
     stage: Stage<F>,
 }
 
-/// What the cell holds: the state word says which.
+/// What the cell holds: the state word says which. Each begins where the union does.
+#[repr(C)]
 union Stage<F: Future> {
     /// Until the task completes.
     future: ManuallyDrop<F>,

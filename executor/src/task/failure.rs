@@ -43,9 +43,14 @@ impl Panicked {
         self.payload.lock().take().unwrap_or_else(|| Box::new(self.message.to_string()))
     }
 
-    /// The panic as an error value.
-    pub(crate) fn error(&self) -> PanicError {
+    /// The panic as an error value, with its payload for the first who asks.
+    fn error(&self) -> PanicError {
         PanicError { message: self.message.clone(), payload: self.payload.lock().take() }
+    }
+
+    /// The panic as an error value, for somebody who only looks.
+    fn look(&self) -> PanicError {
+        PanicError { message: self.message.clone(), payload: None }
     }
 }
 
@@ -57,13 +62,19 @@ impl Drop for Panicked {
     }
 }
 
-/// Runs foreign code whose panic concerns nobody. What such a panic carries is forgotten, as it might panic again when
-/// it is dropped.
+/// Runs foreign code whose panic concerns nobody, nor what that carries, which may panic in turn when it is dropped.
 pub(crate) fn quietly(foreign: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(foreign)) {
-        std::mem::forget(payload);
+    let mut result = catch_unwind(AssertUnwindSafe(foreign));
+    for _ in 0..MAX_PANICS {
+        let Err(payload) = result else { return };
+        result = catch_unwind(AssertUnwindSafe(|| drop(payload)));
     }
+    // There seems to be no end to it.
+    std::mem::forget(result);
 }
+
+/// Panics in the destructors of panics that are borne.
+const MAX_PANICS: usize = 8;
 
 /// A task's panic, as a value.
 pub struct PanicError {
@@ -141,6 +152,16 @@ impl std::error::Error for TaskError {
         match self {
             TaskError::Cancelled(error) => Some(error),
             TaskError::Panicked(error) => Some(error),
+        }
+    }
+}
+
+impl Failure {
+    /// The failure as an error value, for somebody who only looks: a panic's payload stays for who awaits the task.
+    pub(crate) fn look(&self) -> TaskError {
+        match self {
+            Failure::Cancelled(message) => TaskError::Cancelled(CancelledError::new(message.clone())),
+            Failure::Panicked(panicked) => TaskError::Panicked(panicked.look()),
         }
     }
 }

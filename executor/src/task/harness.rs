@@ -43,7 +43,8 @@ pub(crate) fn step(task: TaskRef, start: Start, manner: Manner) -> After {
     if manner.links {
         header.drop_link();
     }
-    let guard = context::enter(task.as_ptr().cast(), manner.budget);
+    // SAFETY: a task that is running is alive, until its last transition, before which the guard is dropped.
+    let guard = unsafe { context::enter(task.as_ptr().cast(), manner.budget) };
     match start.step {
         Step::Poll => {}
         Step::Deliver => guard.deliver(request_message(header)),
@@ -76,10 +77,14 @@ pub(crate) fn step(task: TaskRef, start: Start, manner: Manner) -> After {
             suspend(task, ending, manner)
         }
         Poll::Ready(Ok(())) if guard.undelivered() => {
-            let message = guard.message();
-            end_instead_of_value(task, guard, message)
+            drop(guard);
+            lose_value(task);
+            fail(task, Failure::Cancelled(request_message(header)))
         }
-        Poll::Ready(Ok(())) => end_with_value(task, guard),
+        Poll::Ready(Ok(())) => {
+            drop(guard);
+            end(task, Ended::Value)
+        }
         Poll::Ready(Err(payload)) => end_panicked(task, guard, payload),
     }
 }
@@ -91,7 +96,8 @@ pub(crate) fn abandon(task: TaskRef) {
     if unsafe { &*header.runtime }.flavor == Flavor::CurrentThread {
         header.drop_link();
     }
-    let guard = context::enter(task.as_ptr().cast(), context::UNLIMITED);
+    // SAFETY: as in `step`; a seized task counts as running.
+    let guard = unsafe { context::enter(task.as_ptr().cast(), context::UNLIMITED) };
     let _: After = end_cancelled(task, guard, None);
 }
 
@@ -127,27 +133,15 @@ fn suspend(task: TaskRef, ending: context::Ending, manner: Manner) -> After {
 
 #[cold]
 fn request_message(header: &Header) -> CancelMessage {
-    header.extras().requests.lock().message.take()
-}
-
-#[inline]
-fn end_with_value(task: TaskRef, guard: PollGuard) -> After {
-    let header = task.header();
-    if header.state.is_cancel_requested() {
-        let message = request_message(header);
-        return end_instead_of_value(task, guard, message);
-    }
-    drop(guard);
-    end(task, Ended::Value)
+    // It stays, for a delivery that is given back.
+    header.extras().requests.lock().message.clone()
 }
 
 /// The future returned a value, but a cancellation came first: the value is lost (CPython does the same).
 #[cold]
-fn end_instead_of_value(task: TaskRef, guard: PollGuard, message: CancelMessage) -> After {
+fn lose_value(task: TaskRef) {
     // SAFETY: the future stored its output, which nobody else has seen.
     unsafe { (task.header().vtable.drop_output)(task.pointer()) };
-    drop(guard);
-    fail(task, Failure::Cancelled(message))
 }
 
 #[cold]
@@ -176,8 +170,7 @@ fn fail(task: TaskRef, failure: Failure) -> After {
         Failure::Cancelled(_) => Ended::Cancelled,
         Failure::Panicked(_) => Ended::Panicked,
     };
-    // SAFETY: the stage is empty (the future and any output are gone) and large enough for a box.
-    unsafe { task.stage::<Box<Failure>>().write(Box::new(failure)) };
+    store(task, failure);
     end(task, ended)
 }
 
@@ -189,13 +182,24 @@ fn end(task: TaskRef, ended: Ended) -> After {
     // SAFETY: the registry has the task until now, so its runtime is alive; and it stays alive while this worker works.
     unsafe { &*header.runtime }.registry.remove(task);
     let told = header.waiters.close();
-    match header.state.complete(ended) {
-        Complete::Owned => {}
-        Complete::Orphaned => {
-            task.drop_outcome();
-            task.drop_ref();
+    let (ended, complete) = match header.state.complete(ended) {
+        Complete::Undelivered => {
+            // A request came during the very last steps. Who finds the waiters closed waits for this destructor.
+            lose_value(task);
+            store(task, Failure::Cancelled(request_message(header)));
+            (Ended::Cancelled, header.state.complete(Ended::Cancelled))
         }
+        complete => (ended, complete),
+    };
+    if complete == Complete::Orphaned {
+        task.drop_outcome();
+        task.drop_ref();
     }
     told.tell(ended == Ended::Value);
     After::Nothing
+}
+
+fn store(task: TaskRef, failure: Failure) {
+    // SAFETY: the stage is empty (the future and any output are gone) and large enough for a box.
+    unsafe { task.stage::<Box<Failure>>().write(Box::new(failure)) };
 }

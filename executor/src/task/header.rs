@@ -24,6 +24,7 @@ use super::id::TaskId;
 use super::state::{State, Wake};
 use super::waiters::Waiters;
 use crate::scheduler::{Shared, schedule};
+use crate::sync::Backoff;
 use crate::sync::alloc::dealloc;
 use crate::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::*};
 
@@ -232,14 +233,9 @@ impl TaskRef {
     /// Waits for the end of a task that is about to end: between two steps of `end` on another worker.
     #[cold]
     pub(crate) fn wait_complete(self) {
-        let mut spins = 0u32;
+        let mut backoff = Backoff::default();
         while self.header().state.ended().is_none() {
-            spins += 1;
-            if spins.is_multiple_of(64) {
-                // That worker lost its processor.
-                crate::sync::thread::yield_now();
-            }
-            crate::sync::spin_loop();
+            backoff.spin();
         }
     }
 

@@ -68,6 +68,7 @@ impl Join {
     /// Registers with a task that has not ended; false if it has, after all.
     fn wait(&mut self, task: TaskRef, cx: &mut Context<'_>) -> bool {
         panic_if_self(task);
+        self.forward.adopt();
         if let Some(message) = self.forward.take() {
             match cancel::pass_on(polling(), task, message.clone()) {
                 Passed::On => {}
@@ -82,7 +83,8 @@ impl Join {
         if waits {
             self.leaf.forwarding();
             if is_of_this_loop(task) {
-                self.forward.wait(WaitWord::forward(task.as_ptr().cast()));
+                // SAFETY: it is a task of the polling task's loop, and has not ended, as it has just registered us.
+                unsafe { self.forward.wait(WaitWord::forward(task.as_ptr().cast())) };
             } else {
                 self.forward.wait_other();
             }

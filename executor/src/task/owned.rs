@@ -32,8 +32,9 @@ use super::waiters::Observer;
 ///
 /// # Panics
 ///
-/// If a task awaits itself; outside of a kumihimo task, if the awaited task was cancelled (use [`outcome`](Self::outcome)
-/// there).
+/// If a task awaits itself. Outside of a kumihimo task, if the awaited task was cancelled (use [`outcome`](Self::outcome)
+/// there). Inside of one, a `block_on` of some other executor hides that from nobody: a cancellation raised in there is lost, and
+/// the `block_on` waits for ever. Await, or `outcome()` there, too.
 #[doc(alias = "asyncio.Task")]
 #[must_use = "dropping a Task detaches it; await it, or use `drop` or `let _detached =` to say that this is meant"]
 pub struct Task<T> {
@@ -93,7 +94,7 @@ impl<T> Task<T> {
         match self.task().header().state.ended() {
             Some(Ended::Value) if !self.taken => Ok(shared::clone_output(self.task())),
             None | Some(Ended::Value) => Err(ResultError::NotReady),
-            Some(_) => Err(ResultError::Task(join::failure(self.task()).into())),
+            Some(_) => Err(ResultError::Task(join::failure(self.task()).look())),
         }
     }
 

@@ -130,6 +130,8 @@ pub(crate) enum Complete {
     Owned,
     /// Nobody owns the output any more: drop it, then the registry's reference.
     Orphaned,
+    /// Not complete: there is a request that was not delivered, and the task has to end cancelled, its value lost.
+    Undelivered,
 }
 
 /// What giving up a reference or an interest leaves to do.
@@ -241,13 +243,6 @@ impl State {
         }
     }
 
-    /// Whether a request came that was not delivered. A value that is ready then is lost.
-    #[inline]
-    pub(crate) fn is_cancel_requested(&self) -> bool {
-        // Relaxed: a request that comes at this moment is too late or in time, as the case may be.
-        self.0.load(Relaxed) & (PENDING | COMMITTED) != 0
-    }
-
     /// The task's output (or failure) is stored: it ends.
     #[inline]
     pub(crate) fn complete(&self, ended: Ended) -> Complete {
@@ -258,6 +253,10 @@ impl State {
         };
         self.update(|s| {
             debug_assert!(s & (RUNNING | COMPLETE) == RUNNING, "completing a task that does not run: {s:#x}");
+            // In the transition itself: `cancel` has said that the request was recorded, so it can't get lost here.
+            if ended == Ended::Value && s & (PENDING | COMMITTED) != 0 {
+                return (s, Complete::Undelivered);
+            }
             let next = s & !(RUNNING | SCHEDULED | PENDING | COMMITTED) | COMPLETE | outcome;
             if s & INTEREST_MASK == 0 { (next, Complete::Orphaned) } else { (next - REF, Complete::Owned) }
         })
@@ -454,9 +453,8 @@ mod tests {
     fn a_request_during_the_last_poll_is_seen() {
         let state = State::new(false);
         assert_eq!(state.start().step, Step::Poll);
-        assert!(!state.is_cancel_requested());
         assert_eq!(state.request(), Request::Pending);
-        assert!(state.is_cancel_requested());
+        assert_eq!(state.complete(Ended::Value), Complete::Undelivered);
         assert_eq!(state.complete(Ended::Cancelled), Complete::Owned);
         assert_eq!(state.ended(), Some(Ended::Cancelled));
         assert_eq!(state.request(), Request::Complete);

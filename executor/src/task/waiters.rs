@@ -21,8 +21,8 @@ use std::task::{Context, Waker};
 use super::failure::quietly;
 use super::header::TaskRef;
 use super::waker;
+use crate::sync::Backoff;
 use crate::sync::atomic::{AtomicPtr, Ordering::*};
-use crate::sync::spin_loop;
 
 const CLOSED: usize = 1;
 const LOCKED: usize = 3;
@@ -169,7 +169,7 @@ impl Waiters {
     fn list_includes(&self, task: TaskRef) -> bool {
         let Some(list) = self.lock() else { return false };
         let is_task = |waiter: &Waiter| matches!(waiter, Waiter::Task(other) if *other == task);
-        let found = list.entries.iter().filter_map(|(_, waiter)| waiter.as_ref()).any(is_task);
+        let found = list.entries.iter().rev().filter_map(|(_, waiter)| waiter.as_ref()).any(is_task);
         self.unlock(list);
         found
     }
@@ -203,11 +203,12 @@ impl Waiters {
     #[inline]
     pub(crate) fn close(&self) -> Told {
         let mut word = self.0.load(Acquire);
+        let mut backoff = Backoff::default();
         loop {
             match word.addr() {
                 CLOSED => return Told(Waiting::Nobody),
                 LOCKED => {
-                    spin_loop();
+                    backoff.spin();
                     word = self.0.load(Acquire);
                     continue;
                 }
@@ -230,11 +231,12 @@ impl Waiters {
     /// Takes the list out, making one of what is there. `None` if closed.
     fn lock(&self) -> Option<Box<List>> {
         let mut word = self.0.load(Acquire);
+        let mut backoff = Backoff::default();
         loop {
             match word.addr() {
                 CLOSED => return None,
                 LOCKED => {
-                    spin_loop();
+                    backoff.spin();
                     word = self.0.load(Acquire);
                     continue;
                 }

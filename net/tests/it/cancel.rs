@@ -14,7 +14,8 @@ use crate::{pair, pattern};
 async fn poll_delivering<F: Future + Unpin>(future: &mut F) -> (bool, Poll<F::Output>) {
     poll_fn(|cx| {
         let task = &raw const *cx;
-        let guard = enter(task.cast(), UNLIMITED);
+        // SAFETY: nothing here follows the address.
+        let guard = unsafe { enter(task.cast(), UNLIMITED) };
         guard.deliver(None);
         let polled = future.poll_unpin(cx);
         Poll::Ready((guard.ending().cancelled, polled))
@@ -115,7 +116,8 @@ fn a_spent_budget_makes_a_ready_read_yield() {
         let mut buf = [0];
         let mut read = Box::pin(called.read_exact(&mut buf));
         let polled = poll_fn(|cx| {
-            let _guard = enter((&raw const *cx).cast(), 0);
+            // SAFETY: nothing here follows the address.
+            let _guard = unsafe { enter((&raw const *cx).cast(), 0) };
             Poll::Ready(read.poll_unpin(cx))
         })
         .await;

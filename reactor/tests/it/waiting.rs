@@ -141,7 +141,8 @@ fn a_cancellation_that_is_delivered_leaves_the_data(backend: Backend) {
     far.write_all(b"x").unwrap();
     executor.reactor.turn(Turn::Wait);
     let task = std::ptr::dangling::<u64>().cast();
-    let poll = kumihimo_context::enter(task, kumihimo_context::UNLIMITED);
+    // SAFETY: nothing here follows the address.
+    let poll = unsafe { kumihimo_context::enter(task, kumihimo_context::UNLIMITED) };
     poll.deliver(None);
     assert!(poll_once(reading.as_mut()).is_pending());
     assert!(poll.ending().cancelled);
@@ -154,7 +155,8 @@ fn an_exhausted_budget_gives_way(backend: Backend) {
     let _entered = executor.reactor.enter(0);
     let (near, _far) = UnixStream::pair().unwrap();
     let near = Async::new(near).unwrap();
-    let _poll = kumihimo_context::enter(std::ptr::dangling::<u64>().cast(), 1);
+    // SAFETY: nothing here follows the address.
+    let _poll = unsafe { kumihimo_context::enter(std::ptr::dangling::<u64>().cast(), 1) };
     let mut writing = pin!(near.write_with(|mut io| io.write(b"x")));
     assert!(poll_once(writing.as_mut()).is_ready());
     let woken = executor.woken();
