@@ -109,7 +109,10 @@ fn cancelling_travels_to_the_innermost_task() {
     everywhere(async || {
         let inner = create_task(std::future::pending::<()>());
         let inner_handle = inner.handle();
-        let outer = create_task(async move { inner.await });
+        let outer = create_task(async move {
+            let value: () = inner.await;
+            value
+        });
         while !matches!(outer.cancelling(), 1) {
             yield_now().await;
             yield_now().await;

@@ -68,7 +68,7 @@ mod instant;
 mod interrupt;
 mod interval;
 #[cfg(all(test, kumihimo_loom))]
-mod models;
+mod loom_models;
 mod poller;
 mod poller_wait;
 mod reactor;
