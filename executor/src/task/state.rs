@@ -262,6 +262,12 @@ impl State {
         })
     }
 
+    /// Whether a request waits to be delivered: for models.
+    #[cfg(all(test, kumihimo_loom))]
+    pub(crate) fn is_cancel_requested(&self) -> bool {
+        self.0.load(Acquire) & (PENDING | COMMITTED) != 0
+    }
+
     /// Takes an idle task to drop its future, at the end of its loop. False if it is in a queue, or complete.
     pub(crate) fn seize(&self) -> bool {
         self.update(|s| match s & (SCHEDULED | RUNNING | COMPLETE) {
