@@ -8,6 +8,9 @@ use crate::workspace::{self, Member};
 /// The only platform on which this is done.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
+/// What ThreadSanitizer is not to report, and why.
+const SUPPRESSIONS: &str = "ci/tsan-suppressions.txt";
+
 /// Which one.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Sanitizer {
@@ -54,7 +57,7 @@ fn thread(tests: Cargo) -> Outcome<Cargo> {
     let tests = tests
         .args("-Zbuild-std")
         .env("RUSTFLAGS", "-Zsanitizer=thread --cfg crossbeam_sanitize_thread --cfg kumihimo_tsan")
-        .env("TSAN_OPTIONS", "history_size=7")
+        .env("TSAN_OPTIONS", &format!("history_size=7 suppressions={}", workspace::root().join(SUPPRESSIONS).display()))
         .target_dir("tsan");
     Ok(match std_sources::toolchain()? {
         None => tests,
