@@ -57,10 +57,14 @@ fn thread(tests: Cargo) -> Outcome<Cargo> {
     let tests = tests
         .args("-Zbuild-std")
         .env("RUSTFLAGS", "-Zsanitizer=thread --cfg crossbeam_sanitize_thread --cfg kumihimo_tsan")
-        .env("TSAN_OPTIONS", &format!("history_size=7 suppressions={}", workspace::root().join(SUPPRESSIONS).display()))
+        .env("TSAN_OPTIONS", tsan_options())
         .target_dir("tsan");
     Ok(match std_sources::toolchain()? {
         None => tests,
         Some(bin) => tests.toolchain(bin),
     })
+}
+
+fn tsan_options() -> String {
+    format!("history_size=7 suppressions={}", workspace::root().join(SUPPRESSIONS).display())
 }
