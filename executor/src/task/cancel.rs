@@ -52,6 +52,8 @@ fn request(task: TaskRef, message: CancelMessage, passed: u32) -> bool {
             && header.state.pass_on()
         {
             requests.count += 1;
+            // For the case that the request comes back.
+            requests.message = message.clone();
             drop(requests);
             task = inner;
             passed += 1;
