@@ -39,13 +39,16 @@ impl Spin {
 
     fn try_until(&mut self, is_there: impl Fn() -> bool) -> bool {
         let began = Instant::now();
-        while began.elapsed() < self.length {
+        loop {
             for _ in 0..LOOKS {
                 if is_there() {
                     self.wait = 1;
                     return true;
                 }
                 std::hint::spin_loop();
+            }
+            if began.elapsed() >= self.length {
+                break;
             }
         }
         self.left = self.wait;

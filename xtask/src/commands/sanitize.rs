@@ -25,22 +25,30 @@ pub(super) fn run(sanitizer: Sanitizer) -> Outcome {
     if !cfg!(all(target_arch = "x86_64", target_os = "linux")) {
         return Err(Failure::new("sanitizers are set up for x86-64 Linux only; run this there"));
     }
-    let names: Vec<String> = workspace::published().iter().map(Member::name).collect();
-    let tests = Cargo::new("test --all-features --no-fail-fast --lib --bins --tests --target").args(TARGET);
-    // The sanitizers come with every stable toolchain, only their flags are unstable: the variable lets them pass.
-    let tests = tests.env("RUSTC_BOOTSTRAP", "1").env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
-    let tests = match sanitizer {
-        Sanitizer::Address => address(tests),
-        Sanitizer::Thread => match thread(tests) {
-            Ok(tests) => tests,
-            // Without an instrumented std its reports are mostly false; a run that says nothing is better said to be none.
-            Err(reason) => {
-                println!("SKIPPED: ThreadSanitizer did not run. {reason}");
-                return Ok(());
-            }
-        },
+    let examples = match instrumented("build --all-features --examples --target", sanitizer) {
+        Ok(examples) => examples,
+        // Without an instrumented std its reports are mostly false; a run that says nothing is better said to be none.
+        Err(reason) => {
+            println!("SKIPPED: the sanitizer did not run. {reason}");
+            return Ok(());
+        }
     };
+    // Some tests run the examples' programs.
+    examples.packages(["kumihimo"]).run()?;
+    let names: Vec<String> = workspace::published().iter().map(Member::name).collect();
+    let tests = instrumented("test --all-features --no-fail-fast --lib --bins --tests --target", sanitizer)?;
     tests.packages(names.iter().map(String::as_str)).args("-- --skip compile_fail").run_tests()?.conclude()
+}
+
+/// A cargo command with a sanitizer built in. `command` ends with the option that names the platform.
+fn instrumented(command: &str, sanitizer: Sanitizer) -> Outcome<Cargo> {
+    let cargo = Cargo::new(command).args(TARGET);
+    // The sanitizers come with every stable toolchain, only their flags are unstable: the variable lets them pass.
+    let cargo = cargo.env("RUSTC_BOOTSTRAP", "1").env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
+    match sanitizer {
+        Sanitizer::Address => Ok(address(cargo)),
+        Sanitizer::Thread => thread(cargo),
+    }
 }
 
 fn address(tests: Cargo) -> Cargo {
