@@ -20,7 +20,8 @@ pub(super) enum Sanitizer {
     Thread,
 }
 
-/// Runs the tests of all published crates, doctests and compile-fail tests left out (they do not run our code).
+/// Runs the tests of all published crates. Left out are doctests and compile-fail tests, which do not run our code, and
+/// the one test of a misuse that leaks on purpose what would dangle otherwise.
 pub(super) fn run(sanitizer: Sanitizer) -> Outcome {
     if !cfg!(all(target_arch = "x86_64", target_os = "linux")) {
         return Err(Failure::new("sanitizers are set up for x86-64 Linux only; run this there"));
@@ -37,7 +38,8 @@ pub(super) fn run(sanitizer: Sanitizer) -> Outcome {
     examples.packages(["kumihimo"]).run()?;
     let names: Vec<String> = workspace::published().iter().map(Member::name).collect();
     let tests = instrumented("test --all-features --no-fail-fast --lib --bins --tests --target", sanitizer)?;
-    tests.packages(names.iter().map(String::as_str)).args("-- --skip compile_fail").run_tests()?.conclude()
+    let skipped = "-- --skip compile_fail --skip guards_dropped_out_of_turn";
+    tests.packages(names.iter().map(String::as_str)).args(skipped).run_tests()?.conclude()
 }
 
 /// A cargo command with a sanitizer built in. `command` ends with the option that names the platform.
