@@ -3,7 +3,7 @@
 //! `TRYBUILD=overwrite cargo test --test compile_fail` writes the `.stderr` files anew.
 
 #[test]
-fn what_compiles_and_what_does_not() {
+fn compile_fail_and_pass() {
     let tests = trybuild::TestCases::new();
     tests.pass("tests/ui/pass/*.rs");
     tests.compile_fail("tests/ui/soundness/*.rs");
