@@ -88,13 +88,14 @@ fn executable() -> PathBuf {
     example
 }
 
-/// When the last of the sources in a folder was changed; tests are no source of the example.
+/// When the last of the sources in a folder was changed; tests and tools are no source of the example.
 fn newest_source(folder: &Path) -> SystemTime {
     let mut newest = SystemTime::UNIX_EPOCH;
     for entry in fs::read_dir(folder).unwrap().flatten() {
         let (path, name) = (entry.path(), entry.file_name());
         if entry.file_type().unwrap().is_dir() {
-            if !["target", "tests", ".git"].iter().any(|other| name == *other) {
+            if !["target", "tests", ".git", "bench", "loom-tests", "xtask"].iter().any(|other| name == *other)
+            {
                 newest = newest.max(newest_source(&path));
             }
         } else if path.extension().is_some_and(|extension| extension == "rs") {
