@@ -79,6 +79,14 @@ impl Forward {
         poll_context::note(target);
     }
 
+    /// The forward returns `Pending`; `target` is an object of its own, by which requests are passed on. The executor compares the
+    /// address and never follows it.
+    #[inline]
+    pub fn wait_object(&mut self, target: WaitWord) {
+        self.waits = poll_context::current_task();
+        poll_context::note(target);
+    }
+
     /// Returns `Pending` without a target: something else must happen first.
     #[inline]
     pub fn wait_other(&mut self) {

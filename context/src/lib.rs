@@ -25,6 +25,6 @@ mod wait;
 pub use cancelled::{CancelMessage, CancelledError};
 pub use forward::Forward;
 pub use leaf::Leaf;
-pub use poll_context::{Ending, PollGuard, UNLIMITED, current_task, delivering, enter, poll_again};
-pub use scope::{Scoped, discard, scope};
+pub use poll_context::{Ending, PollGuard, UNLIMITED, current_task, delivering, enter, noting, poll_again};
+pub use scope::{Scoped, deliver_inside, discard, scope};
 pub use wait::{WaitKind, WaitWord};

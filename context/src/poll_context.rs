@@ -161,6 +161,29 @@ pub fn current_task() -> *const () {
     CONTEXT.with(|context| context.task.get())
 }
 
+/// Polls a part of the task, and tells what that part is suspended on, besides noting it for the task.
+#[inline]
+pub fn noting<T>(poll: impl FnOnce() -> T) -> (T, WaitWord) {
+    /// Adds what was noted before, also if the poll panics.
+    struct Before(WaitWord);
+
+    impl Drop for Before {
+        #[inline]
+        fn drop(&mut self) {
+            CONTEXT.with(|context| match (self.0, context.wait.get()) {
+                (before, WaitWord::NONE) => context.wait.set(before),
+                (before, inside) => context.wait.set(before.and(inside)),
+            });
+        }
+    }
+
+    let before = Before(CONTEXT.with(|context| context.wait.replace(WaitWord::NONE)));
+    let polled = poll();
+    let inside = CONTEXT.with(|context| context.wait.get());
+    drop(before);
+    (polled, inside)
+}
+
 /// Whether a cancellation is being delivered to the task being polled.
 #[inline]
 pub fn delivering() -> bool {

@@ -30,6 +30,35 @@ pub fn scope<T>(poll: impl FnOnce() -> Poll<T>) -> Scoped<T> {
     }
 }
 
+/// As [`scope`], delivering a cancellation to the inside: what a time-out does to what it wraps.
+///
+/// One that is being delivered from outside already counts for both.
+#[cold]
+pub fn deliver_inside<T>(message: CancelMessage, poll: impl FnOnce() -> Poll<T>) -> Scoped<T> {
+    /// Takes back what nobody inside has taken, on panics too: outside nobody is meant.
+    struct TakeBack(bool);
+
+    impl Drop for TakeBack {
+        fn drop(&mut self) {
+            if self.0 {
+                poll_context::set_flags(poll_context::flags() & !DELIVERING);
+            }
+        }
+    }
+
+    let mask = Mask::new();
+    let own = TakeBack(!poll_context::delivering());
+    if own.0 {
+        poll_context::set_message(message);
+        poll_context::set_flags(poll_context::flags() | DELIVERING);
+    }
+    match poll() {
+        Poll::Ready(value) => Scoped::Ready(value),
+        Poll::Pending if poll_context::flags() & (DELIVERING | RAISING) == 0 => Scoped::Pending,
+        Poll::Pending => mask.caught(),
+    }
+}
+
 /// Drops what a scope wrapped: forwards in there do not give their requests back to the task.
 pub fn discard<T>(drop_inside: impl FnOnce() -> T) -> T {
     let _restore = Restore(poll_context::flags() & DISCARDING, DISCARDING);

@@ -22,8 +22,8 @@ pub enum WaitKind {
 
 /// What one poll left behind: nothing, one leaf, one forward, or several things.
 ///
-/// A word, so that it can be stored with the task: leaves are odd, forwards are the (even, aligned) address of what
-/// is awaited, and [`WaitWord::MANY`] is the one value with only the second bit set.
+/// A word, so that it can be stored with the task: leaves are odd, forwards are the aligned address of the task or, with
+/// the second bit set, of the other thing that is awaited; and [`WaitWord::MANY`] is that bit alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct WaitWord(usize);
 
@@ -47,6 +47,17 @@ impl WaitWord {
     /// The address that a forward awaits.
     pub fn target(self) -> Option<*const ()> {
         (self.0 != 0 && self.0 & 3 == 0).then(|| std::ptr::with_exposed_provenance(self.0))
+    }
+
+    /// A forward to something other than a task, at this address (which must be a multiple of four, and not zero).
+    pub fn object(target: *const ()) -> WaitWord {
+        debug_assert!(!target.is_null() && target.addr() & 3 == 0);
+        WaitWord(target.expose_provenance() | 2)
+    }
+
+    /// The address of the [object](Self::object) that a forward awaits.
+    pub fn object_target(self) -> Option<*const ()> {
+        (self.0 & 3 == 2 && self != WaitWord::MANY).then(|| std::ptr::with_exposed_provenance(self.0 & !3))
     }
 
     /// The word itself, for storing.
