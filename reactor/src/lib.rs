@@ -55,7 +55,7 @@
 //! | `poller.rs` | the one interface to the system, and its two implementations, `epoll_wait.rs` (Linux: edge-triggered, one system call per wait) and `poller_wait.rs` (anywhere: oneshot) |
 //! | `instant.rs`, [`clock`] | time, real or driven by a test |
 //! | `timers.rs` | a wheel of timers for each worker |
-//! | `sleep.rs`, `interval.rs` | [`Sleep`] and [`Interval`] |
+//! | `sleep.rs`, `interval.rs`, `timer.rs` | [`Sleep`], [`Interval`] and [`Timer`] |
 //! | `wake.rs`, `sync.rs` | waking in spite of panics; std's primitives or loom's |
 
 mod alarm;
@@ -79,6 +79,7 @@ mod source;
 mod sync;
 #[cfg(test)]
 mod testing;
+mod timer;
 mod timers;
 mod wake;
 
@@ -92,3 +93,4 @@ pub use poller::Backend;
 pub use reactor::{Reactor, Turn};
 pub use readiness::Direction;
 pub use sleep::{Sleep, SleepWith, sleep, sleep_until, sleep_with};
+pub use timer::Timer;

@@ -90,7 +90,7 @@ enum When {
 }
 
 /// A place in a wheel.
-struct Entry {
+pub(crate) struct Entry {
     /// Whose wheel.
     shard: Arc<Shard>,
     /// Where in it; stale once the entry has fired.
@@ -99,13 +99,18 @@ struct Entry {
 
 impl Entry {
     #[inline]
-    fn new(shared: &Shared, worker: usize, when: Instant, waker: Waker) -> Entry {
+    pub(crate) fn new(shared: &Shared, worker: usize, when: Instant, waker: Waker) -> Entry {
         let shard = shared.timers.shard(worker);
         let (key, earliest) = shard.insert(when.as_nanos(), waker);
         if earliest {
             shared.hurry(when.as_nanos());
         }
         Entry { shard: Arc::clone(shard), key }
+    }
+
+    /// Takes the waker back; `None` if it was woken.
+    pub(crate) fn cancel(&self) -> Option<Waker> {
+        self.shard.cancel(self.key)
     }
 }
 
@@ -172,9 +177,9 @@ impl Sleep {
 }
 
 #[cold]
-fn no_loop() -> ! {
+pub(crate) fn no_loop() -> ! {
     panic!(
-        "a kumihimo sleep was polled on a thread that runs no kumihimo loop, where nobody can wake it: \
+        "a kumihimo sleep or timer was begun on a thread that runs no kumihimo loop, where nobody can wake it: \
          await it inside of `run`"
     )
 }
