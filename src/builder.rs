@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kumihimo_blocking_pool::ThreadPool;
-use kumihimo_executor as executor;
+use kumihimo_executor::{self as executor, Runtime};
 use kumihimo_reactor::Reactor;
 
 use crate::ctrl_c::CtrlC;
@@ -114,6 +114,13 @@ impl Builder {
     ///
     /// If the system has no descriptors or threads left for it.
     pub fn build(self) -> io::Result<Runner> {
+        let handle_sigint = self.handle_sigint;
+        let Parts { runtime, reactor, pool, ctrl_c, debug } = self.parts()?;
+        Ok(Runner::new(runtime, reactor, pool, handle_sigint.then_some(ctrl_c), debug))
+    }
+
+    /// What a loop is made of.
+    pub(crate) fn parts(self) -> io::Result<Parts> {
         let reactor = Reactor::new(self.executor.workers())?;
         if self.start_paused {
             reactor.pause();
@@ -134,8 +141,17 @@ impl Builder {
             debug: self.debug,
         };
         let runtime = self.executor.build(Arc::new(driver))?;
-        Ok(Runner::new(runtime, reactor, pool, self.handle_sigint.then_some(ctrl_c), self.debug))
+        Ok(Parts { runtime, reactor, pool, ctrl_c, debug: self.debug })
     }
+}
+
+/// What a loop is made of.
+pub(crate) struct Parts {
+    pub(crate) runtime: Runtime,
+    pub(crate) reactor: Reactor,
+    pub(crate) pool: ThreadPool,
+    pub(crate) ctrl_c: Arc<CtrlC>,
+    pub(crate) debug: bool,
 }
 
 impl fmt::Debug for Builder {

@@ -1,9 +1,10 @@
 //! `EventLoop`: a handle to a loop.
 
 use std::fmt;
+use std::sync::Arc;
 
 use kumihimo_blocking_pool::{self as blocking, ThreadPool};
-use kumihimo_executor::{Scheduler, Task, TaskHandle};
+use kumihimo_executor::{ExceptionContext, Promise, Scheduler, Task, TaskHandle};
 use kumihimo_reactor::{Instant, Reactor};
 
 use crate::driver;
@@ -93,6 +94,66 @@ impl EventLoop {
         T: Send + 'static,
     {
         self.create_task(executor.submit(&self.pool, f))
+    }
+
+    /// A value that somebody will set: asyncio's `Future`.
+    ///
+    /// # Panics
+    ///
+    /// If the loop is closed.
+    #[doc(alias = "asyncio.loop.create_future")]
+    #[track_caller]
+    pub fn create_future<T: Send + 'static>(&self) -> Promise<T> {
+        assert!(!self.is_closed(), "the event loop is closed: nobody could be called back by a future of it");
+        self.scheduler.create_future()
+    }
+
+    /// Sets what is called for failures that reach nobody: panics of callbacks, and of tasks whose end nobody looks at,
+    /// among others.
+    ///
+    /// It must not block; if it panics, the default handler, which writes to the standard error, gets both.
+    ///
+    /// ```
+    /// use kumihimo as asyncio;
+    ///
+    /// asyncio::run(async {
+    ///     let event_loop = asyncio::get_running_loop();
+    ///     event_loop.set_exception_handler(|_, context| println!("lost: {context}"));
+    ///     event_loop.call_exception_handler(&asyncio::ExceptionContext::new("a page could not be printed"));
+    /// });
+    /// ```
+    #[doc(alias = "asyncio.loop.set_exception_handler")]
+    pub fn set_exception_handler(
+        &self,
+        handler: impl Fn(&EventLoop, &ExceptionContext) + Send + Sync + 'static,
+    ) {
+        let scheduler = self.scheduler.downgrade();
+        let (reactor, pool, debug) = (self.reactor.clone(), self.pool.clone(), self.debug);
+        self.scheduler.set_exception_handler(Some(Arc::new(move |context| {
+            if let Some(scheduler) = scheduler.upgrade() {
+                handler(&EventLoop::new(scheduler, reactor.clone(), pool.clone(), debug), context);
+            }
+        })));
+    }
+
+    /// Restores the default exception handler: asyncio's `set_exception_handler(None)`.
+    pub fn reset_exception_handler(&self) {
+        self.scheduler.set_exception_handler(None);
+    }
+
+    /// Calls the exception handler. It never panics.
+    #[doc(alias = "asyncio.loop.call_exception_handler")]
+    pub fn call_exception_handler(&self, context: &ExceptionContext) {
+        self.scheduler.call_exception_handler(context);
+    }
+
+    pub(crate) fn scheduler(&self) -> &Scheduler {
+        &self.scheduler
+    }
+
+    /// Whether this thread is one of the loop's workers.
+    pub(crate) fn is_current(&self) -> bool {
+        self.scheduler.is_current()
     }
 
     /// The tasks of this loop that have not ended.

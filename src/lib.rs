@@ -90,14 +90,18 @@ mod driver;
 mod event_loop;
 mod executor;
 mod gather;
+mod handle;
 #[cfg(feature = "hyper")]
 pub mod hyper;
+mod manual;
 mod run;
 mod runner;
 
 pub use builder::Builder;
 pub use event_loop::{EventLoop, get_running_loop, try_get_running_loop};
 pub use executor::IntoExecutor;
+pub use handle::Handle;
+pub use manual::{get_event_loop, new_event_loop};
 pub use run::run;
 pub use runner::Runner;
 
@@ -105,7 +109,8 @@ pub use kumihimo_blocking_pool::to_thread;
 pub use kumihimo_combinators::{catch_cancelled, finally, gather, shield, try_gather};
 pub use kumihimo_context::CancelledError;
 pub use kumihimo_executor::{
-    PanicError, ResultError, SharedTask, Task, TaskError, TaskHandle, TaskId, all_tasks, create_local_task,
+    CallbackId, Context, ContextVar, ExceptionContext, InvalidStateError, PanicError, Promise, ResultError,
+    SharedTask, Task, TaskError, TaskHandle, TaskId, Token, all_tasks, copy_context, create_local_task,
     create_task, current_task, yield_now,
 };
 pub use kumihimo_reactor::{
@@ -124,6 +129,11 @@ pub mod future {
     };
     pub use kumihimo_executor::{Outcome, WaitEnd, YieldNow};
     pub use kumihimo_reactor::{Sleep, SleepWith};
+}
+
+/// `create_task` with asyncio's keyword arguments.
+pub mod task {
+    pub use kumihimo_executor::TaskBuilder as Builder;
 }
 
 /// Sockets and signals: feature `net`.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kumihimo_blocking_pool::ThreadPool;
-use kumihimo_executor::{Runtime, TaskError, current_task};
+use kumihimo_executor::{Context, Runtime, TaskError, current_task};
 use kumihimo_reactor::{Reactor, sleep};
 
 use crate::builder::Builder;
@@ -73,14 +73,37 @@ impl Runner {
     #[doc(alias = "asyncio.Runner.run")]
     #[track_caller]
     pub fn run<F: Future>(&self, main: F) -> Result<F::Output, TaskError> {
+        self.run_main(None, main)
+    }
+
+    #[track_caller]
+    fn run_main<F: Future>(&self, context: Option<Context>, main: F) -> Result<F::Output, TaskError> {
         let handling = self.ctrl_c.as_ref().map(|ctrl_c| ctrl_c.handle(self.reactor.clone()));
         // Without Ctrl-C a program works all the same.
         let _handling = handling.and_then(Result::ok).flatten();
         self.runtime().block_on(main, |main| {
+            if let Some(context) = context {
+                main.set_context(context);
+            }
             if let Some(ctrl_c) = &self.ctrl_c {
                 ctrl_c.set_main(Some(main.handle()));
             }
         })
+    }
+
+    /// As [`run`](Self::run), in this context instead of the runner's own, which one main passes to the next.
+    ///
+    /// # Errors
+    ///
+    /// If main ended cancelled, or panicked.
+    ///
+    /// # Panics
+    ///
+    /// If a loop runs on this thread already.
+    #[doc(alias = "asyncio.Runner.run")]
+    #[track_caller]
+    pub fn run_in_context<F: Future>(&self, context: Context, main: F) -> Result<F::Output, TaskError> {
+        self.run_main(Some(context), main)
     }
 
     /// The runner's loop.
@@ -124,6 +147,9 @@ impl Runner {
                 }
                 for task in left.iter().filter(|task| Some(*task) != this.as_ref()) {
                     task.wait_end().await;
+                }
+                for task in &left {
+                    task.report_unretrieved("a task failed while the loop was shutting down");
                 }
                 let mut jobs = std::pin::pin!(pool.shutdown(false));
                 let mut patience = std::pin::pin!(sleep(POOL_PATIENCE));

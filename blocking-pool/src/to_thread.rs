@@ -5,12 +5,15 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use kumihimo_executor::{run_in_context, try_copy_context};
+
 use crate::current::current;
 use crate::job::Job;
 
 /// Runs a blocking function in the running loop's default pool, and gives its value.
 ///
-/// Nothing happens before the future is awaited (or becomes a task). A panic of the function goes on at the await.
+/// Nothing happens before the future is awaited (or becomes a task). A panic of the function goes on at the await. The
+/// function sees a copy of the context variables as they are when the await begins; what it sets stays in the thread.
 ///
 /// ```
 /// use futures_lite::future::block_on;
@@ -91,12 +94,58 @@ where
              `ThreadPool::submit`, which works anywhere"
         );
     };
-    pool.submit(f)
+    let context = try_copy_context();
+    pool.submit(move || run_in_context(context.as_ref(), f))
 }
 
 impl<F, T> fmt::Debug for ToThread<F, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let submitted = matches!(self.step, Step::Submitted(_));
         f.debug_struct("ToThread").field("submitted", &submitted).finish()
+    }
+}
+
+#[cfg(all(test, not(kumihimo_loom)))]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use futures_lite::future::block_on;
+    use kumihimo_executor::ContextVar;
+
+    use super::to_thread;
+    use crate::{ThreadPool, enter};
+
+    static NAME: ContextVar<&str> = ContextVar::with_default("name", "unset");
+
+    fn swap(name: &'static str) -> Option<&'static str> {
+        let seen = NAME.get();
+        NAME.set(name);
+        seen
+    }
+
+    #[test]
+    fn the_thread_gets_a_copy_of_the_context() {
+        let pool = ThreadPool::builder().max_workers(1).build();
+        let _entered = enter(&pool);
+        let job = to_thread(|| swap("changed in the thread"));
+        NAME.set("before the await");
+        assert_eq!(block_on(job), Some("before the await"));
+        assert_eq!(NAME.get(), Some("before the await"));
+    }
+
+    #[test]
+    fn variables_do_not_stay_in_the_thread() {
+        let pool = ThreadPool::builder().max_workers(1).build();
+        let _entered = enter(&pool);
+        assert_eq!(block_on(to_thread(|| swap("without a context"))), Some("unset"));
+        assert_eq!(block_on(to_thread(|| swap("without a context"))), Some("unset"));
+        let token = NAME.set("main");
+        let panics = || {
+            NAME.set("panics");
+            panic!("once")
+        };
+        catch_unwind(AssertUnwindSafe(|| block_on(to_thread(panics)))).expect_err("it panics");
+        NAME.reset(token);
+        assert_eq!(block_on(to_thread(|| NAME.get())), Some("unset"));
     }
 }

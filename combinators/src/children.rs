@@ -4,8 +4,7 @@ use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use kumihimo_context::CancelMessage;
-use kumihimo_executor::{Observer, Task, TaskError};
+use kumihimo_executor::{Observer, Task, TaskError, TaskHandle};
 
 use crate::into_task;
 
@@ -42,8 +41,8 @@ pub trait Children: Send + 'static {
     /// As [`settle`](Self::settle), keeping how it ended.
     fn settle_outcome(&mut self, index: usize);
 
-    /// Cancels the children that have not ended.
-    fn cancel(&self, message: &CancelMessage);
+    /// The children, whatever they return.
+    fn handles(&self) -> Box<[TaskHandle]>;
 
     /// The values; all children have been settled.
     fn values(&mut self) -> Self::Values;
@@ -102,13 +101,6 @@ impl<T: Send + 'static> Child<T> {
 
     fn settle_outcome(&mut self) {
         self.end = self.task.try_take();
-    }
-
-    fn cancel(&self, message: &CancelMessage) {
-        match message {
-            Some(message) => self.task.cancel_with(message.clone()),
-            None => self.task.cancel(),
-        };
     }
 
     fn outcome(&mut self) -> Result<T, TaskError> {
@@ -239,8 +231,8 @@ impl<T: Send + 'static, S: Shape> Children for List<T, S> {
         self.children[index].settle_outcome();
     }
 
-    fn cancel(&self, message: &CancelMessage) {
-        self.children.iter().for_each(|child| child.cancel(message));
+    fn handles(&self) -> Box<[TaskHandle]> {
+        self.children.iter().map(|child| child.task.handle()).collect()
     }
 
     fn values(&mut self) -> Self::Values {
@@ -287,7 +279,9 @@ impl Children for () {
 
     fn settle_outcome(&mut self, _index: usize) {}
 
-    fn cancel(&self, _message: &CancelMessage) {}
+    fn handles(&self) -> Box<[TaskHandle]> {
+        Box::default()
+    }
 
     fn values(&mut self) {}
 
@@ -334,8 +328,8 @@ macro_rules! tuples {
                 }
             }
 
-            fn cancel(&self, message: &CancelMessage) {
-                $(self.$n.cancel(message);)+
+            fn handles(&self) -> Box<[TaskHandle]> {
+                Box::new([$(self.$n.task.handle()),+])
             }
 
             fn values(&mut self) -> Self::Values {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use kumihimo_context::{CancelMessage, CancelledError, Forward, Leaf};
-use kumihimo_executor::{Observer, TaskError};
+use kumihimo_executor::{AwaitLink, Awaited, Observer, TaskError, TaskHandle};
 
 use crate::children::{Children, Gatherable, TryChildren};
 
@@ -93,11 +93,11 @@ struct Core<C: Children, S> {
     children: C,
     /// Found, and not returned yet.
     stop: Option<S>,
-    reports: Arc<Reports>,
+    reports: Reporting,
     forward: Forward,
     leaf: Leaf,
-    /// Cancellation was requested; with this message.
-    requested: Option<CancelMessage>,
+    /// Where a request to the awaiter comes at once; made when it is needed.
+    link: Option<AwaitLink>,
     end: End,
 }
 
@@ -109,8 +109,11 @@ enum End {
     Cancelled(CancelledError),
 }
 
-/// Where children that have ended are noted, on whichever worker.
-struct Reports(Mutex<Inner>);
+/// Where children that have ended are noted, on whichever worker, and where they are cancelled together.
+struct Reports {
+    handles: Box<[TaskHandle]>,
+    inner: Mutex<Inner>,
+}
 
 struct Inner {
     /// Children that have ended and were not looked at, in order.
@@ -119,11 +122,54 @@ struct Inner {
     left: usize,
     until: Until,
     waker: Option<Waker>,
+    /// Cancellation was requested; with this message.
+    requested: Option<CancelMessage>,
 }
 
 impl Reports {
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The gather's own hold on its reports.
+struct Reporting {
+    reports: Arc<Reports>,
+    /// The gather has ended.
+    over: bool,
+}
+
+impl Drop for Reporting {
+    fn drop(&mut self) {
+        // Nobody awaits it any more: a link that is left leads nowhere.
+        let waker = self.reports.lock().waker.take();
+        drop(waker);
+        if self.over {
+            // What the others fail with concerns nobody.
+            self.reports.handles.iter().filter(|child| !child.done()).for_each(TaskHandle::silence);
+        }
+    }
+}
+
+impl std::ops::Deref for Reporting {
+    type Target = Arc<Reports>;
+
+    fn deref(&self) -> &Arc<Reports> {
+        &self.reports
+    }
+}
+
+impl Awaited for Reports {
+    fn waker(&self) -> Option<Waker> {
+        self.lock().waker.clone()
+    }
+
+    fn request(&self, message: &CancelMessage) -> Vec<TaskHandle> {
+        let left: Vec<_> = self.handles.iter().filter(|child| !child.done()).cloned().collect();
+        if !left.is_empty() {
+            self.lock().requested = Some(message.clone());
+        }
+        left
     }
 }
 
@@ -149,18 +195,18 @@ impl Observer for Reports {
 impl<C: Children, S> Core<C, S> {
     fn new(mut children: C, until: Until) -> Core<C, S> {
         let left = children.len();
-        let inner = Inner { ended: Vec::new(), left, until, waker: None };
-        let reports = Arc::new(Reports(Mutex::new(inner)));
+        let inner = Inner { ended: Vec::new(), left, until, waker: None, requested: None };
+        let reports = Arc::new(Reports { handles: children.handles(), inner: Mutex::new(inner) });
         let observer: Arc<dyn Observer> = reports.clone();
         children.observe(&observer, &mut |index| reports.ended(index, true));
         let end = if left == 0 { End::Done } else { End::Pending };
         Core {
             children,
             stop: None,
-            reports,
+            reports: Reporting { reports, over: false },
             forward: Forward::new(),
             leaf: Leaf::new(),
-            requested: None,
+            link: None,
             end,
         }
     }
@@ -174,6 +220,9 @@ impl<C: Children, S> Core<C, S> {
     ) -> Poll<Option<S>> {
         // What has been reported comes before a cancellation: one that comes after the end is for somebody further out.
         let mut ended = self.settle_reported(&mut settle);
+        if !ended {
+            self.forward.adopt();
+        }
         if !ended && let Some(message) = self.forward.take() {
             self.request(message);
         }
@@ -186,7 +235,7 @@ impl<C: Children, S> Core<C, S> {
                 }
                 drop(inner);
                 self.leaf.forwarding();
-                self.forward.wait_other();
+                AwaitLink::wait(&mut self.link, || self.reports.reports.clone(), &mut self.forward);
                 return Poll::Pending;
             }
             drop(inner);
@@ -217,13 +266,22 @@ impl<C: Children, S> Core<C, S> {
     }
 
     fn request(&mut self, message: CancelMessage) {
-        self.children.cancel(&message);
-        self.requested = Some(message);
+        for child in self.reports.request(&message) {
+            match &message {
+                Some(message) => child.cancel_with(message.clone()),
+                None => child.cancel(),
+            };
+        }
+    }
+
+    fn over(&mut self, end: End) {
+        self.end = end;
+        self.reports.over = true;
     }
 
     /// Ends, raising.
     fn raise<T>(&mut self, error: CancelledError) -> Poll<T> {
-        self.end = End::Cancelled(error.clone());
+        self.over(End::Cancelled(error.clone()));
         self.forward.raise(error.into_message());
         Poll::Pending
     }
@@ -234,7 +292,7 @@ impl<C: Children, S> Core<C, S> {
         match error {
             TaskError::Cancelled(error) => self.raise(error),
             TaskError::Panicked(panic) => {
-                self.end = End::Done;
+                self.over(End::Done);
                 panic.resume()
             }
         }
@@ -243,10 +301,11 @@ impl<C: Children, S> Core<C, S> {
     /// All children have ended: raises if that was asked for.
     fn finish<T>(&mut self, value: impl FnOnce(&mut C) -> T) -> Poll<T> {
         self.forward.settle();
-        if let Some(message) = self.requested.take() {
+        let requested = self.reports.lock().requested.take();
+        if let Some(message) = requested {
             return self.raise(CancelledError::new(message));
         }
-        self.end = End::Done;
+        self.over(End::Done);
         Poll::Ready(value(&mut self.children))
     }
 
@@ -318,8 +377,8 @@ impl<C: Children> Gather<C> {
     /// `return_exceptions=True`.
     pub fn outcomes(self) -> Outcomes<C> {
         self.0.reports.lock().until = Until::All;
-        let Core { children, reports, forward, leaf, requested, end, .. } = self.0;
-        Outcomes(Core { children, stop: None, reports, forward, leaf, requested, end })
+        let Core { children, reports, forward, leaf, link, end, .. } = self.0;
+        Outcomes(Core { children, stop: None, reports, forward, leaf, link, end })
     }
 }
 
@@ -371,7 +430,7 @@ impl<C: TryChildren> Future for TryGather<C> {
             Some(Err(error)) => core.fail(error),
             Some(Ok(error)) => {
                 core.forward.settle();
-                core.end = End::Done;
+                core.over(End::Done);
                 Poll::Ready(Err(error))
             }
             None => core.finish(|children| Ok(children.oks())),

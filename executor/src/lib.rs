@@ -2,6 +2,7 @@
 //!
 //! - [`Task`], [`SharedTask`], [`TaskHandle`]: running tasks, and awaiting, cancelling and naming them.
 //! - [`create_task`], [`create_local_task`], [`current_task`], [`all_tasks`], [`yield_now`].
+//! - [`ContextVar`], [`Context`], [`copy_context`]: values that tasks have from their creators.
 //! - [`Runtime`], made by a [`Builder`]: the workers; [`Scheduler`]: a handle to them for other threads.
 //! - [`Driver`]: where time and readiness come from. The executor knows neither a clock nor a descriptor.
 //!
@@ -19,27 +20,32 @@
 
 mod clock;
 mod driver;
+mod exceptions;
 mod scheduler;
 mod sleep;
 mod spin;
 mod sync;
 mod task;
+mod variables;
 mod yield_now;
 
 #[cfg(all(test, kumihimo_loom))]
 mod loom_models;
 
 pub use driver::{Driver, Turn};
+pub use exceptions::{ExceptionContext, ExceptionHandler};
 pub use scheduler::{
-    Builder, Flavor, Runtime, Scheduler, Session, all_tasks, create_local_task, create_task, current_task,
-    is_running,
+    Builder, Flavor, Runtime, Scheduler, Session, WeakScheduler, all_tasks, create_local_task, create_task,
+    current_task, is_running,
 };
 #[doc(hidden)]
 pub use spin::Spin;
 pub use task::{
-    Observer, Outcome, PanicError, ResultError, SharedTask, Shielded, Task, TaskError, TaskHandle, TaskId,
-    WaitEnd,
+    AwaitLink, Awaited, CallbackId, Due, Inside, InvalidStateError, Observation, Observer, Outcome,
+    PanicError, Promise, ResultError, SharedTask, Shielded, Task, TaskBuilder, TaskError, TaskHandle, TaskId,
+    WaitEnd, as_task,
 };
+pub use variables::{Context, ContextVar, Token, copy_context, run_in_context, try_copy_context};
 pub use yield_now::{YieldNow, yield_now};
 
 #[cfg(not(kumihimo_loom))]

@@ -41,7 +41,7 @@ fn put_and_take_against_a_thief() {
         let mut taken = 0;
         for task in &tasks {
             touch(task.task());
-            taken += slot.put(task.task()).map_or(0, touch);
+            taken += slot.put(task.task(), false).map_or(0, touch);
         }
         taken += slot.take().map_or(0, touch);
         taken += thief.join().unwrap();

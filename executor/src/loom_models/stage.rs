@@ -16,6 +16,7 @@ use crate::sleep::Sleep;
 use crate::sync::deque::{Injector, Steal, Worker};
 use crate::task::harness::{self, After, Manner};
 use crate::task::header::TaskRef;
+use crate::task::state::State;
 use crate::task::{Task, cell, id, waker};
 
 /// A driver that only waits. It asserts that one worker at a time is in there.
@@ -77,6 +78,10 @@ pub(super) fn runtime_on(workers: usize, driver: Arc<Bell>) -> (Arc<Shared>, Vec
         flavor: Flavor::MultiThread,
         workers: queues.iter().map(|queue| CachePadded::new(Remote::new(queue.stealer()))).collect(),
         injector: Injector::new(),
+        outside: Injector::new(),
+        strand: Default::default(),
+        exceptions: Arc::default(),
+        stopping: loom::sync::atomic::AtomicBool::new(false),
         sleep: Sleep::new(workers),
         registry: Registry::new(workers + 1),
         gate: Gate::new(),
@@ -96,7 +101,7 @@ pub(super) fn home() -> Arc<Shared> {
 /// A task that is scheduled but in no queue.
 pub(super) fn task<F: Future>(home: &Arc<Shared>, future: F) -> Task<F::Output> {
     let birth = (id::foreign(), id::foreign(), Location::caller());
-    let task = cell::allocate(future, false, Arc::as_ptr(home), birth);
+    let task = cell::allocate(future, State::new(false), Arc::as_ptr(home), birth);
     assert!(home.registry.insert(home.workers.len(), task));
     Task::from_owned(task)
 }

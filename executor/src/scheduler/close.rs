@@ -1,5 +1,6 @@
 //! The end of a runtime: what is left is dropped, on the thread that it belongs to.
 
+use super::call::Ready;
 use super::local::Local;
 use crate::sync::deque::Steal;
 use crate::sync::thread;
@@ -36,6 +37,8 @@ pub(crate) fn drop_all_tasks(local: &Local) {
     let shared = &local.shared;
     loop {
         local.empty_inbox();
+        local.empty_outside();
+        shared.strand.clear();
         while let Some(task) = next_scheduled(local) {
             drop_scheduled(task);
         }
@@ -51,6 +54,14 @@ pub(crate) fn drop_all_tasks(local: &Local) {
 }
 
 fn next_scheduled(local: &Local) -> Option<TaskRef> {
+    loop {
+        let ready = local.ready.borrow_mut().pop_front();
+        match ready {
+            Some(Ready::Task(task)) => return Some(task),
+            Some(Ready::Call(call)) => call.discard(),
+            None => break,
+        }
+    }
     let pinned = local.pinned.borrow_mut().pop_front();
     pinned.or_else(|| local.queue.pop()).or_else(|| local.remote().lifo.take()).or_else(|| {
         loop {

@@ -8,6 +8,9 @@ use std::ptr;
 use crate::sync::atomic::{AtomicPtr, Ordering::*};
 use crate::task::header::{Header, TaskRef};
 
+/// Marks, in the lowest bit, a task that has not begun.
+const NEW: usize = 1;
+
 /// One task, or none. Only its worker puts tasks in; anybody may take one out.
 #[derive(Debug)]
 pub(crate) struct LifoSlot(AtomicPtr<Header>);
@@ -17,17 +20,18 @@ impl LifoSlot {
         LifoSlot(AtomicPtr::new(ptr::null_mut()))
     }
 
-    /// Puts a task in and gives the one that was there.
+    /// Puts a task in and gives the one that was there. `new`: it has not begun.
     #[inline]
-    pub(crate) fn put(&self, task: TaskRef) -> Option<TaskRef> {
+    pub(crate) fn put(&self, task: TaskRef, new: bool) -> Option<TaskRef> {
+        let task = task.as_ptr().map_addr(|addr| addr | (usize::from(new) * NEW));
         // Relaxed: only this worker makes the slot full, so an empty one stays empty.
         if self.0.load(Relaxed).is_null() {
             // Release: pairs with the Acquire in `take`, for whoever takes the task elsewhere.
-            self.0.store(task.as_ptr(), Release);
+            self.0.store(task, Release);
             return None;
         }
         // The same, and Acquire for the task that comes out.
-        to_task(self.0.swap(task.as_ptr(), AcqRel))
+        to_task(self.0.swap(task, AcqRel))
     }
 
     /// Takes the task out.
@@ -41,6 +45,11 @@ impl LifoSlot {
         to_task(self.0.swap(ptr::null_mut(), AcqRel))
     }
 
+    /// Whether the task has not begun, as a hint.
+    pub(crate) fn is_new(&self) -> bool {
+        self.0.load(Relaxed).addr() & NEW != 0
+    }
+
     /// Whether there is a task, as a hint.
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
@@ -49,5 +58,5 @@ impl LifoSlot {
 }
 
 fn to_task(task: *mut Header) -> Option<TaskRef> {
-    ptr::NonNull::new(task).map(TaskRef::new)
+    ptr::NonNull::new(task.map_addr(|addr| addr & !NEW)).map(TaskRef::new)
 }

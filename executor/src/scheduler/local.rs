@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::call::{Call, Ready};
 use super::shared::{Flavor, Remote, Shared};
 use crate::clock;
 use crate::spin::Spin;
@@ -27,8 +28,10 @@ pub(crate) struct Local {
     pub(crate) index: usize,
     /// Tasks that may run anywhere; the other end is in `Remote`. Empty in the flavour with one thread.
     pub(crate) queue: Worker<TaskRef>,
-    /// Tasks that run here only, in order; in the flavour with one thread, all of them.
+    /// Tasks that run here only, in order. Empty in the flavour with one thread.
     pub(crate) pinned: RefCell<VecDeque<TaskRef>>,
+    /// The flavour with one thread: all that is ready, in order.
+    pub(crate) ready: RefCell<VecDeque<Ready>>,
     /// The next task ids.
     ids: RefCell<IdBlock>,
     /// The driver is waking tasks: they go to the end of the queue, in order.
@@ -51,8 +54,8 @@ pub(crate) struct Local {
     pub(crate) turned: Cell<Instant>,
     /// Whether spinning before sleeping is worth it.
     pub(crate) spin: RefCell<Spin>,
-    /// Polls of each worker, when this one last watched.
-    pub(crate) seen: RefCell<Box<[u32]>>,
+    /// Of each worker, its polls when this one last watched, and for how many times they had been that by then.
+    pub(crate) seen: RefCell<Box<[(u32, u32)]>>,
     /// When this worker last looked for tasks that are stuck in LIFO slots.
     pub(crate) watched: Cell<Instant>,
     /// Turns of all workers, when this one last watched.
@@ -70,6 +73,7 @@ impl Local {
             index,
             queue,
             pinned: RefCell::default(),
+            ready: RefCell::default(),
             ids: RefCell::default(),
             dispatching: Cell::new(false),
             dispatched: Cell::new(0),
@@ -81,7 +85,7 @@ impl Local {
             looked: Cell::new(now),
             turned: Cell::new(now),
             spin: RefCell::new(Spin::new(SPIN)),
-            seen: RefCell::new(vec![0; workers].into()),
+            seen: RefCell::new(vec![(0, 0); workers].into()),
             watched: Cell::new(now),
             seen_turns: Cell::new(0),
             random: RefCell::new(fastrand::Rng::with_seed(index as u64 + 1)),
@@ -99,9 +103,20 @@ impl Local {
     /// Readies a task from this worker's thread.
     #[inline]
     pub(crate) fn push(&self, task: TaskRef) {
+        self.ready_here(task, false);
+    }
+
+    /// Readies a task that this worker has made.
+    #[inline]
+    pub(crate) fn push_new(&self, task: TaskRef) {
+        self.ready_here(task, true);
+    }
+
+    #[inline]
+    fn ready_here(&self, task: TaskRef, new: bool) {
         let header = task.header();
         if self.shared.flavor == Flavor::CurrentThread {
-            self.pinned.borrow_mut().push_back(task);
+            self.ready.borrow_mut().push_back(Ready::Task(task));
         } else if header.state.is_pinned() {
             if header.place.shard as usize == self.index {
                 self.pinned.borrow_mut().push_back(task);
@@ -111,7 +126,7 @@ impl Local {
         } else if self.dispatching.get() {
             self.queue.push(task);
             self.dispatched.set(self.dispatched.get() + 1);
-        } else if let Some(older) = self.remote().lifo.put(task) {
+        } else if let Some(older) = self.remote().lifo.put(task, new) {
             self.queue.push(older);
             self.shared.sleep.notify(|| self.shared.driver.interrupt());
         } else {
@@ -120,12 +135,19 @@ impl Local {
         }
     }
 
+    /// The flavour with one thread: has something called in the next pass.
+    pub(crate) fn push_call(&self, call: Call) {
+        self.ready.borrow_mut().push_back(Ready::Call(call));
+    }
+
     /// Puts a task that gave way behind all others.
     #[inline]
     pub(crate) fn push_back(&self, task: TaskRef) {
-        if self.shared.flavor == Flavor::CurrentThread || task.header().state.is_pinned() {
-            self.pinned.borrow_mut().push_back(task);
-            return;
+        if self.shared.flavor == Flavor::CurrentThread {
+            return self.ready.borrow_mut().push_back(Ready::Task(task));
+        }
+        if task.header().state.is_pinned() {
+            return self.pinned.borrow_mut().push_back(task);
         }
         // With something else to run here first, somebody idle may as well take this one.
         let busy = self.remote().lifo.is_full() || !self.queue.is_empty();

@@ -3,6 +3,7 @@
 //! [`local`] is a worker's own side, [`shared`] what it shares; [`work`] finds work on several workers, [`pass`] runs
 //! asyncio's passes on one thread; [`runtime`] owns the threads, [`close`] ends them.
 
+mod call;
 mod close;
 mod config;
 mod gate;
@@ -14,25 +15,33 @@ mod registry;
 mod runtime;
 mod shard_lock;
 mod shared;
+mod strand;
 mod work;
 
 use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;
 use std::ptr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use kumihimo_context as context;
 
+use crate::exceptions::{ExceptionContext, ExceptionHandler, Exceptions};
+use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::local;
+use crate::task::harness::After;
 use crate::task::header::{Header, TaskRef};
 use crate::task::id::TaskId;
-use crate::task::{Task, TaskHandle, cell, id};
+use crate::task::state::State;
+use crate::task::waiters::tell_observer;
+use crate::task::{Observer, Promise, Task, TaskBuilder, TaskHandle, cell, id};
+use crate::variables;
 
 pub use config::Builder;
 pub use runtime::{Runtime, Session};
 pub use shared::Flavor;
 
+pub(crate) use call::Call;
 pub(crate) use local::Local;
 pub(crate) use shared::Shared;
 
@@ -84,20 +93,78 @@ pub(crate) fn schedule(task: TaskRef) {
 
 #[cold]
 fn schedule_from_outside(task: TaskRef, runtime: *const Shared) {
-    // SAFETY: the task is scheduled but in no queue yet, so it is not complete, and a runtime does not end before all its
-    // tasks are complete. The count taken here keeps the runtime alive while the worker that finds the task, may complete
-    // it and may end the runtime, overtakes us.
-    let shared = unsafe {
-        Arc::increment_strong_count(runtime);
-        Arc::from_raw(runtime)
-    };
-    shared.inject(task);
+    // The task is scheduled but in no queue yet, so it is not complete, and a runtime does not end before all its tasks are
+    // complete. The count taken here keeps the runtime alive while the worker that finds the task, may complete it and may
+    // end the runtime, overtakes us.
+    upgrade(runtime).inject(task);
+}
+
+/// How the driver's wake-ups on this thread reach a task of this runtime.
+#[inline]
+pub(crate) fn dispatching(runtime: *const Shared) -> Dispatching {
+    with_local(|local| match local {
+        Some(local) if local.dispatching.get() => match local.shared.flavor {
+            Flavor::MultiThread => Dispatching::Tasks,
+            Flavor::CurrentThread if ptr::eq(Arc::as_ptr(&local.shared), runtime) => Dispatching::Calls,
+            Flavor::CurrentThread => Dispatching::No,
+        },
+        _ => Dispatching::No,
+    })
 }
 
 /// Whether the driver is waking tasks on this thread.
-#[inline]
-pub(crate) fn dispatching() -> bool {
-    with_local(|local| local.is_some_and(|local| local.dispatching.get()))
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dispatching {
+    /// It is not.
+    No,
+    /// It is, and they line up.
+    Tasks,
+    /// It is, and what wakes them lines up: one thread's passes run that first.
+    Calls,
+}
+
+/// On the flavour with one thread, on that thread: has something called in the next pass.
+pub(crate) fn call_here(call: Call) {
+    with_local(|local| local.expect("called from a worker").push_call(call));
+}
+
+/// Has a callback called soon, by the loop of this task.
+///
+/// A task that has ended does not keep its loop alive: if that is closed, and this thread works for another or none, the
+/// callback is dropped.
+pub(crate) fn call_soon(header: &Header, callback: Box<dyn FnOnce() + Send>) {
+    let promised_by = header.try_extras().and_then(|extras| extras.promised_by.lock().clone());
+    let here = || with_local(|local| local.map(|local| local.shared.clone()));
+    match promised_by.or_else(here) {
+        Some(shared) => shared.call_soon(Call::Run(callback)),
+        None => Call::Run(callback).discard(),
+    }
+}
+
+/// Tells an observer of a task that has ended already.
+pub(crate) fn tell_soon(observer: Arc<dyn Observer>, index: usize, with_value: bool) {
+    match with_local(|local| local.map(|local| local.shared.clone())) {
+        Some(shared) => tell_observer(&shared, observer, index, with_value),
+        None => observer.ended(index, with_value),
+    }
+}
+
+/// Where the reports of this runtime go, if this thread works for it.
+pub(crate) fn exceptions_here(runtime: *const Shared) -> Option<Arc<Exceptions>> {
+    with_local(|local| {
+        local
+            .filter(|local| ptr::eq(Arc::as_ptr(&local.shared), runtime))
+            .map(|local| local.shared.exceptions.clone())
+    })
+}
+
+/// A runtime that is known to be alive: a task of it has not ended, this thread works for it, or a promise of it is held.
+pub(crate) fn upgrade(runtime: *const Shared) -> Arc<Shared> {
+    // SAFETY: alive, says the caller, and always in an `Arc`; the count is taken for the one that is returned.
+    unsafe {
+        Arc::increment_strong_count(runtime);
+        Arc::from_raw(runtime)
+    }
 }
 
 /// Whether this thread runs the loop, and requests to cancel travel along await links there.
@@ -107,6 +174,11 @@ pub(crate) fn runs_here_with_links(runtime: *const Shared) -> bool {
             local.shared.flavor == Flavor::CurrentThread && ptr::eq(Arc::as_ptr(&local.shared), runtime)
         })
     })
+}
+
+/// Whether requests to cancel travel along await links in the loop that this thread runs.
+pub(crate) fn links_here() -> bool {
+    with_local(|local| local.is_some_and(|local| local.shared.flavor == Flavor::CurrentThread))
 }
 
 /// Whether this thread is a worker of some loop.
@@ -163,6 +235,35 @@ where
     })
 }
 
+/// Makes a task as a builder says.
+#[track_caller]
+pub(crate) fn build<F: Future>(
+    settings: TaskBuilder,
+    future: F,
+    pinned: bool,
+    site: &'static Location<'static>,
+) -> Task<F::Output> {
+    with_local(|local| {
+        let Some(local) = local else { no_running_loop("task::Builder::spawn") };
+        let birth = (local.next_id(), current_id(), site);
+        let task = cell::allocate(future, State::new(pinned), Arc::as_ptr(&local.shared), birth);
+        if let Some(name) = settings.name {
+            *task.header().extras().name.lock() = Some(name);
+        }
+        if let Some(context) = settings.context.or_else(variables::inherited) {
+            variables::give(task, context);
+        }
+        enter_task(&local.shared, local.index, task);
+        let owned = Task::from_owned(task);
+        if !settings.eager {
+            local.push_new(task);
+        } else if local.run(task) == After::Schedule {
+            local.push_back(task);
+        }
+        owned
+    })
+}
+
 #[inline]
 fn spawn<F: Future>(
     local: &Local,
@@ -171,10 +272,33 @@ fn spawn<F: Future>(
     site: &'static Location<'static>,
 ) -> Task<F::Output> {
     let birth = (local.next_id(), current_id(), site);
-    let task = cell::allocate(future, pinned, Arc::as_ptr(&local.shared), birth);
+    let task = cell::allocate(future, State::new(pinned), Arc::as_ptr(&local.shared), birth);
+    inherit(task);
     enter_task(&local.shared, local.index, task);
-    local.push(task);
+    local.push_new(task);
     Task::from_owned(task)
+}
+
+/// Starts a task of the runtime's own, which no list shows. On a closed loop it is dropped.
+fn spawn_hidden(shared: &Arc<Shared>, future: impl Future<Output = ()> + Send + 'static) {
+    let birth = (id::foreign(), TaskId::HIDDEN, Location::caller());
+    let task = cell::allocate(future, State::new(false), Arc::as_ptr(shared), birth);
+    if !shared.registry.insert(shared.workers.len(), task) {
+        return drop_unborn(task);
+    }
+    with_local(|local| match local {
+        Some(local) if Arc::ptr_eq(&local.shared, shared) => local.push(task),
+        _ => shared.inject(task),
+    });
+    drop(Task::<()>::from_owned(task));
+}
+
+/// Gives a new task a copy of its creator's context.
+#[inline]
+fn inherit(task: TaskRef) {
+    if let Some(context) = variables::inherited() {
+        variables::give(task, context);
+    }
 }
 
 #[inline]
@@ -186,14 +310,18 @@ fn enter_task(shared: &Shared, shard: usize, task: TaskRef) {
 
 #[cold]
 fn refuse(task: TaskRef) -> ! {
-    // The future goes on this thread, which is the one that made it.
+    drop_unborn(task);
+    panic!("the event loop is closed: no task can be created in it any more")
+}
+
+/// Drops a task that no queue and no registry knows, on the thread that made it.
+fn drop_unborn(task: TaskRef) {
     let _start = task.header().state.start();
     // SAFETY: nobody else knows the task, whose future was never polled.
     let _ = unsafe { (task.header().vtable.drop_future)(task.pointer()) };
     // The interest and the registry's reference, which nobody came to hold.
     task.drop_interest(true);
     task.drop_ref();
-    panic!("the event loop is closed: no task can be created in it any more")
 }
 
 #[cold]
@@ -240,6 +368,16 @@ impl Scheduler {
         with_local(|local| local.map(|local| Scheduler(local.shared.clone())))
     }
 
+    /// The same, without keeping it.
+    pub fn downgrade(&self) -> WeakScheduler {
+        WeakScheduler(Arc::downgrade(&self.0))
+    }
+
+    /// Whether this thread is one of its workers.
+    pub fn is_current(&self) -> bool {
+        with_local(|local| local.is_some_and(|local| Arc::ptr_eq(&local.shared, &self.0)))
+    }
+
     /// Creates a task, from any thread.
     ///
     /// # Panics
@@ -256,12 +394,62 @@ impl Scheduler {
             Some(local) if Arc::ptr_eq(&local.shared, &self.0) => spawn(local, future, false, site),
             _ => {
                 let birth = (id::foreign(), current_id(), site);
-                let task = cell::allocate(future, false, Arc::as_ptr(&self.0), birth);
+                let task = cell::allocate(future, State::new(false), Arc::as_ptr(&self.0), birth);
+                inherit(task);
                 enter_task(&self.0, self.0.workers.len(), task);
                 self.0.inject(task);
                 Task::from_owned(task)
             }
         })
+    }
+
+    /// A value that somebody will set: asyncio's `Future`.
+    #[doc(alias = "asyncio.loop.create_future")]
+    #[track_caller]
+    pub fn create_future<T: Send + 'static>(&self) -> Promise<T> {
+        Promise::new(&self.0)
+    }
+
+    /// Has `callback` called soon, from any thread: on one thread in the next pass, in line with the tasks; on several, one
+    /// callback at a time, in order. On a closed loop it is dropped.
+    pub fn call_soon(&self, callback: Box<dyn FnOnce() + Send>) {
+        match self.is_closed() {
+            true => Call::Run(callback).discard(),
+            false => self.0.call_soon(Call::Run(callback)),
+        }
+    }
+
+    /// Has `callback` called by who fires timers: on one thread in line with the tasks, in this pass; on several, now.
+    ///
+    /// For the wakers of timers.
+    pub fn call_from_timer(&self, callback: Box<dyn FnOnce() + Send>) {
+        match self.0.flavor {
+            Flavor::CurrentThread => self.0.call_soon(Call::Run(callback)),
+            Flavor::MultiThread => callback(),
+        }
+    }
+
+    /// Has [`Runtime::run_forever`] and [`Runtime::run_until_complete`] return: on one thread at the end of the pass. Before
+    /// such a run, it lets that make one pass.
+    pub fn stop(&self) {
+        // Relaxed: the wake-up that follows synchronises.
+        self.0.stopping.store(true, Relaxed);
+        self.0.sleep.wake_worker(0, || self.0.driver.interrupt());
+    }
+
+    /// Sets the handler for failures that reach nobody; `None` restores the default, which writes to the standard error.
+    pub fn set_exception_handler(&self, handler: Option<ExceptionHandler>) {
+        self.0.exceptions.set(handler);
+    }
+
+    /// The handler that was set.
+    pub fn exception_handler(&self) -> Option<ExceptionHandler> {
+        self.0.exceptions.get()
+    }
+
+    /// Calls the handler, or the default one. Never panics.
+    pub fn call_exception_handler(&self, context: &ExceptionContext) {
+        self.0.exceptions.call(context);
     }
 
     /// The tasks that have not ended.
@@ -292,6 +480,23 @@ impl Scheduler {
     /// Whether it has been closed.
     pub fn is_closed(&self) -> bool {
         self.0.gate.is_stopping()
+    }
+}
+
+/// A [`Scheduler`] that does not keep the runtime's memory.
+#[derive(Clone)]
+pub struct WeakScheduler(Weak<Shared>);
+
+impl WeakScheduler {
+    /// The scheduler, if anybody still has it.
+    pub fn upgrade(&self) -> Option<Scheduler> {
+        self.0.upgrade().map(Scheduler)
+    }
+}
+
+impl fmt::Debug for WeakScheduler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakScheduler").finish_non_exhaustive()
     }
 }
 

@@ -1,9 +1,11 @@
 //! The flavour with one thread: asyncio's passes.
 
+use super::call::Ready;
 use super::local::Local;
 use crate::clock;
 use crate::driver::Turn;
 use crate::sleep::Rest;
+use crate::sync::deque::Steal;
 use crate::task::harness::After;
 
 /// Passes look at descriptors at most this often while there are tasks to run; asyncio does so at each.
@@ -11,29 +13,36 @@ const TURN_PERIOD: std::time::Duration = std::time::Duration::from_micros(20);
 
 impl Local {
     /// Runs passes until `stop` says so. A pass polls readiness, lets timers that are due line up behind, in order of
-    /// their deadlines, and runs exactly what is ready then.
-    pub(crate) fn run_passes(&self, stop: impl Fn() -> bool) {
-        while !stop() {
-            self.gather_ready(&stop);
-            let ready = self.pinned.borrow().len();
+    /// their deadlines, and runs exactly what is ready then. One pass more follows the one in which it was said, as in
+    /// asyncio, where a callback of the main task stops the loop. After the pass in which `halt` is true there is none.
+    pub(crate) fn run_passes(&self, stop: impl Fn() -> bool, halt: impl Fn() -> bool) {
+        loop {
+            let last = stop();
+            self.gather_ready(&|| last || stop() || halt());
+            let ready = self.ready.borrow().len();
             for _ in 0..ready {
-                let task = self.pinned.borrow_mut().pop_front();
-                // Fewer than counted only if a task ran another loop's close in between.
-                let Some(task) = task else { break };
-                if self.run(task) == After::Schedule {
-                    self.push_back(task);
+                let next = self.ready.borrow_mut().pop_front();
+                match next {
+                    Some(Ready::Task(task)) => {
+                        if self.run(task) == After::Schedule {
+                            self.push_back(task);
+                        }
+                    }
+                    Some(Ready::Call(call)) => call.run(&self.shared.exceptions),
+                    // Fewer than counted only if a task ran another loop's close in between.
+                    None => break,
                 }
-                if stop() {
-                    return;
-                }
+            }
+            if last || halt() {
+                return;
             }
         }
     }
 
     /// Lines up what is ready, and waits for something if nothing is.
     fn gather_ready(&self, stop: &impl Fn() -> bool) {
-        self.empty_inbox();
-        if self.pinned.borrow().is_empty() {
+        self.empty_outside();
+        if self.ready.borrow().is_empty() {
             return self.wait_ready(stop);
         }
         let now = clock::now();
@@ -52,7 +61,7 @@ impl Local {
         let mut rest = sleep.announce(self.index, false);
         // There is nobody else who could mind.
         sleep.settle();
-        while self.remote().inbox.is_empty() && self.pinned.borrow().is_empty() && !stop() {
+        while self.shared.outside.is_empty() && self.ready.borrow().is_empty() && !stop() {
             let Rest::Poller { alone, .. } = rest else { break };
             self.dispatch(|| self.shared.driver.turn(Turn::Wait { alone, limit: None }));
             rest = sleep.look_up(self.index);
@@ -62,6 +71,16 @@ impl Local {
             let _last = sleep.end_search();
         }
         self.turned.set(clock::now());
-        self.empty_inbox();
+        self.empty_outside();
+    }
+
+    /// Takes what other threads have readied.
+    pub(crate) fn empty_outside(&self) {
+        let outside = &self.shared.outside;
+        while !outside.is_empty() {
+            if let Steal::Success(ready) = outside.steal() {
+                self.ready.borrow_mut().push_back(ready);
+            }
+        }
     }
 }

@@ -81,7 +81,7 @@ impl Registry {
     /// Handles of all tasks that have not ended.
     pub(crate) fn all(&self) -> Vec<TaskHandle> {
         let mut all: Vec<_> = (0..self.shards.len()).flat_map(|shard| self.shard(shard)).collect();
-        all.retain(|task| !task.done());
+        all.retain(|task| !task.done() && !task.is_hidden());
         all
     }
 

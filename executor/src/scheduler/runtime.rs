@@ -16,12 +16,16 @@ use super::local::Local;
 use super::main_future::MainFuture;
 use super::registry::Registry;
 use super::shared::{Flavor, Remote, Shared};
+use super::strand::Strand;
 use super::{Entered, Scheduler, close};
 use crate::driver::Driver;
 use crate::sleep::Sleep;
+use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::deque::{Injector, Worker};
 use crate::task::header::TaskRef;
+use crate::task::state::State;
 use crate::task::{TaskError, TaskHandle, cell, id};
+use crate::variables::{self, Context, copy_context};
 
 /// Worker threads and their tasks. The thread that makes it is worker 0 whenever it calls [`block_on`](Self::block_on).
 ///
@@ -31,6 +35,8 @@ pub struct Runtime {
     /// Worker 0.
     local: Local,
     threads: Vec<JoinHandle<()>>,
+    /// Where main's variables live, from one main to the next.
+    context: Context,
     /// Sessions that are open: the last to end pauses the workers.
     sessions: Cell<usize>,
     not_send: PhantomData<*mut ()>,
@@ -43,6 +49,10 @@ impl Runtime {
             flavor: config.flavor,
             workers: queues.iter().map(|queue| CachePadded::new(Remote::new(queue.stealer()))).collect(),
             injector: Injector::new(),
+            outside: Injector::new(),
+            strand: Strand::default(),
+            exceptions: Arc::default(),
+            stopping: AtomicBool::new(false),
             sleep: Sleep::new(config.workers),
             registry: Registry::new(config.workers + 1),
             gate: Gate::new(),
@@ -53,8 +63,14 @@ impl Runtime {
         let (_, queue) = queues.next().expect("there is at least one worker");
         let local = Local::new(shared.clone(), 0, queue);
         // From here on, dropping the runtime stops the threads that were started.
-        let mut runtime =
-            Runtime { shared, local, threads: Vec::new(), sessions: Cell::new(0), not_send: PhantomData };
+        let mut runtime = Runtime {
+            shared,
+            local,
+            threads: Vec::new(),
+            context: copy_context(),
+            sessions: Cell::new(0),
+            not_send: PhantomData,
+        };
         for (index, queue) in queues {
             let shared = runtime.shared.clone();
             let thread = std::thread::Builder::new()
@@ -84,7 +100,14 @@ impl Runtime {
         Session(self)
     }
 
+    /// The context that mains run in, one after the other.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
     /// Runs `main` as a task that is pinned to this thread, and everything else, until main has ended.
+    ///
+    /// It runs in the runtime's [context](Self::context), or in the one that `observe` gives it.
     ///
     /// `observe` is given main's handle before it runs. Tasks that are left stay as they are, until the next call or
     /// [`close`](Self::close).
@@ -127,20 +150,71 @@ impl Runtime {
         self.shared.sleep.parkers().register(0);
         let _driver = self.shared.driver.enter(0);
         let birth = (self.local.next_id(), id::TaskId::NONE, site);
-        let main = cell::allocate(main, true, Arc::as_ptr(&self.shared), birth);
+        let main = cell::allocate(main, State::new(true), Arc::as_ptr(&self.shared), birth);
         // Stands for the interest that a `Task` would have.
         let main = super::Task::<()>::from_owned(main);
         assert!(self.shared.registry.insert(0, main.task()), "the runtime is closed");
         observe(&main);
+        // Unless it was given another.
+        variables::give(main.task(), self.context.clone());
         self.local.push(main.task());
         let ended = || main.done();
         match self.shared.flavor {
             Flavor::MultiThread => self.local.work(ended),
-            Flavor::CurrentThread => self.local.run_passes(ended),
+            Flavor::CurrentThread => self.local.run_passes(ended, || false),
         }
         let failure = main.try_failure();
         abort.disarm();
         failure
+    }
+
+    /// Runs everything until [`Scheduler::stop`] is called.
+    ///
+    /// # Panics
+    ///
+    /// If this thread runs a loop already.
+    #[track_caller]
+    pub fn run_forever(&self) {
+        super::panic_if_running();
+        self.run_until(|| false);
+    }
+
+    /// Runs a future as a task that is pinned to this thread, and everything else, until it has ended, or
+    /// [`Scheduler::stop`] is called: then there is no result, and the task goes on in the next run.
+    ///
+    /// # Errors
+    ///
+    /// If it was cancelled or panicked.
+    ///
+    /// # Panics
+    ///
+    /// If this thread runs a loop already.
+    #[track_caller]
+    pub fn run_until_complete<F: Future + 'static>(&self, future: F) -> Option<Result<F::Output, TaskError>> {
+        super::panic_if_running();
+        let site = Location::caller();
+        let mut task = {
+            let _entered = Entered::new(&self.local);
+            super::spawn(&self.local, future, true, site)
+        };
+        self.run_until(|| task.done());
+        task.try_take()
+    }
+
+    fn run_until(&self, ended: impl Fn() -> bool) {
+        let abort = AbortOnUnwind;
+        let _session = self.session();
+        let _entered = Entered::new(&self.local);
+        self.shared.sleep.parkers().register(0);
+        let _driver = self.shared.driver.enter(0);
+        // Relaxed: who stops the loop from elsewhere wakes this thread, which synchronises.
+        let halt = || self.shared.stopping.load(Relaxed);
+        match self.shared.flavor {
+            Flavor::MultiThread => self.local.work(|| ended() || halt()),
+            Flavor::CurrentThread => self.local.run_passes(ended, halt),
+        }
+        self.shared.stopping.store(false, Relaxed);
+        abort.disarm();
     }
 
     /// Stops the workers and drops every task that is left, unfinished.

@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
+use super::call::{Call, Ready};
 use super::config::Hooks;
 use super::gate::Gate;
 use super::lifo::LifoSlot;
 use super::registry::Registry;
+use super::strand::{self, Strand};
+use super::{spawn_hidden, with_local};
 use crate::driver::Driver;
+use crate::exceptions::Exceptions;
 use crate::sleep::Sleep;
-use crate::sync::atomic::{AtomicU32, Ordering::*};
+use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering::*};
 use crate::sync::deque::{Injector, Stealer};
 use crate::task::header::TaskRef;
 
@@ -30,6 +34,14 @@ pub(crate) struct Shared {
     pub(crate) workers: Box<[CachePadded<Remote>]>,
     /// Tasks that were readied by threads that are no workers.
     pub(crate) injector: Injector<TaskRef>,
+    /// The flavour with one thread: what other threads have readied.
+    pub(crate) outside: Injector<Ready>,
+    /// The flavour with several: callbacks.
+    pub(crate) strand: Strand,
+    /// Where failures go that reach nobody.
+    pub(crate) exceptions: Arc<Exceptions>,
+    /// Somebody wants `run_forever` to return.
+    pub(crate) stopping: AtomicBool,
     /// Who sleeps and who is woken.
     pub(crate) sleep: Sleep,
     /// Every task that has not ended.
@@ -69,15 +81,36 @@ impl Shared {
     /// Readies a task from a thread that is none of the workers.
     #[cold]
     pub(crate) fn inject(&self, task: TaskRef) {
-        if self.flavor == Flavor::CurrentThread || task.header().state.is_pinned() {
+        if self.flavor == Flavor::CurrentThread {
+            self.inject_ready(Ready::Task(task));
+        } else if task.header().state.is_pinned() {
             let worker = task.header().place.shard as usize;
-            // A task from outside belongs to no worker, and in the flavour with one thread to the one there is.
-            let worker = if worker < self.workers.len() { worker } else { 0 };
             self.workers[worker].inbox.push(task);
             self.sleep.wake_worker(worker, || self.driver.interrupt());
         } else {
             self.injector.push(task);
             self.sleep.notify(|| self.driver.interrupt());
+        }
+    }
+
+    /// The flavour with one thread: readies something from another.
+    fn inject_ready(&self, ready: Ready) {
+        self.outside.push(ready);
+        self.sleep.wake_worker(0, || self.driver.interrupt());
+    }
+
+    /// Has something called soon: on one thread in the next pass, in line with the tasks; on several, on the strand.
+    pub(crate) fn call_soon(self: &Arc<Self>, call: Call) {
+        match self.flavor {
+            Flavor::CurrentThread => with_local(|local| match local {
+                Some(local) if Arc::ptr_eq(&local.shared, self) => local.push_call(call),
+                _ => self.inject_ready(Ready::Call(call)),
+            }),
+            Flavor::MultiThread => {
+                if self.strand.push(call) {
+                    spawn_hidden(self, strand::drain(self.clone()));
+                }
+            }
         }
     }
 }

@@ -29,6 +29,9 @@ const TURN_PERIOD: Duration = Duration::from_micros(100);
 /// and tasks from outside would wait for the busy ones.
 const INJECTOR_BATCHES: usize = 4;
 
+/// A new task is left to a worker that stands still for so many watches: 100 ms.
+const NEW_PATIENCE: u32 = 20;
+
 /// Rounds over all other workers before a search that met contention gives up.
 const STEAL_ROUNDS: usize = 4;
 
@@ -300,12 +303,15 @@ impl Local {
         turns == self.seen_turns.replace(turns) && self.shared.sleep.take_over(self.index)
     }
 
-    /// Takes the tasks out of the LIFO slots of workers that have not moved since the last time.
+    /// Takes the tasks out of the LIFO slots of workers that have not moved since the last time. New ones are left for longer:
+    /// their creator may only have lost its processor, and is likely to want to go first (to keep, name or cancel them).
     fn rescue(&self) {
         let mut seen = self.seen.borrow_mut();
         for (victim, seen) in self.shared.workers.iter().zip(seen.iter_mut()) {
             let polls = victim.polls();
-            if polls == std::mem::replace(seen, polls)
+            *seen = (polls, if polls == seen.0 { seen.1 + 1 } else { 0 });
+            let patience = if victim.lifo.is_new() { NEW_PATIENCE } else { 1 };
+            if seen.1 >= patience
                 && let Some(task) = victim.lifo.take()
             {
                 self.queue.push(task);

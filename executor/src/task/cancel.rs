@@ -1,8 +1,10 @@
 //! Requests to cancel a task, asyncio's counters, and the await link.
 
-use kumihimo_context::CancelMessage;
+use kumihimo_context::{CancelMessage, WaitWord};
 
-use super::header::{Header, TaskRef};
+use super::handle::TaskHandle;
+use super::header::{Header, Link, TaskRef};
+use super::promise;
 use super::state::Request;
 use crate::scheduler::{runs_here_with_links, schedule};
 
@@ -32,7 +34,7 @@ pub(crate) fn cancel(task: TaskRef, message: CancelMessage) -> bool {
 /// Passes a request that `from` has been given on to a task that it awaits.
 #[cold]
 pub(crate) fn pass_on(from: Option<&Header>, to: TaskRef, message: CancelMessage) -> Passed {
-    let before = from.and_then(Header::try_extras).map_or(0, |extras| extras.requests.lock().passed);
+    let before = from.map_or(0, passed);
     if before >= MAX_PASSED {
         Passed::Round
     } else if request(to, message, before + 1) {
@@ -42,39 +44,149 @@ pub(crate) fn pass_on(from: Option<&Header>, to: TaskRef, message: CancelMessage
     }
 }
 
-fn request(task: TaskRef, message: CancelMessage, passed: u32) -> bool {
-    let (mut task, mut passed) = (task, passed);
-    loop {
-        let header = task.header();
-        let mut requests = header.extras().requests.lock();
-        if passed < MAX_PASSED
-            && let Some(inner) = linked(header)
-            && header.state.pass_on()
-        {
-            requests.count += 1;
-            // For the case that the request comes back.
-            requests.message = message.clone();
-            drop(requests);
-            task = inner;
-            passed += 1;
-            continue;
+/// Passes the request that came during a task's step on along its link, on which it has been suspended just now.
+#[cold]
+pub(crate) fn pass_on_pending(task: TaskRef) {
+    let header = task.header();
+    let message = header.extras().requests.lock().message.clone();
+    let passed_on = match header.link() {
+        Some(Link::Task(inner)) => pass_on(Some(header), inner, message) != Passed::Round,
+        Some(Link::Object(target)) => {
+            let before = passed(header);
+            // SAFETY: the task owns its link until it runs again.
+            let inner = unsafe { &*target }.request(&message);
+            let some = !inner.is_empty() && before < MAX_PASSED;
+            inner
+                .iter()
+                .filter(|_| some)
+                .for_each(|inner| _ = request(inner.task(), message.clone(), before + 1));
+            some
         }
+        None => false,
+    };
+    // Of two tasks that await each other, one has to take it; and so has who awaits only what has ended.
+    if !passed_on && header.state.request() == Request::Schedule {
+        schedule(task);
+    }
+}
+
+/// How often the latest request to this task was passed on before.
+fn passed(header: &Header) -> u32 {
+    header.try_extras().map_or(0, |extras| extras.requests.lock().passed)
+}
+
+fn request(task: TaskRef, message: CancelMessage, passed: u32) -> bool {
+    let mut round = Round { message, passed, next: Vec::new() };
+    let recorded = round.request(task);
+    while let Some(task) = round.next.pop() {
+        round.request(task.task());
+    }
+    recorded
+}
+
+/// A request on its way along links.
+struct Round {
+    message: CancelMessage,
+    /// How often it was passed on.
+    passed: u32,
+    /// Who gets it next, last first.
+    next: Vec<TaskHandle>,
+}
+
+impl Round {
+    /// Gives the request to one task; false if that has ended.
+    fn request(&mut self, task: TaskRef) -> bool {
+        let header = task.header();
+        if header.is_promise() {
+            return promise::cancel(task, self.message.clone());
+        }
+        if self.pass_on(header) {
+            return true;
+        }
+        let mut requests = header.extras().requests.lock();
         let request = header.state.request();
         match request {
             Request::Complete => return false,
             Request::Already => requests.count += 1,
             Request::Pending | Request::Schedule => {
                 requests.count += 1;
-                requests.message = message;
-                requests.passed = passed;
+                requests.message = self.message.clone();
+                requests.passed = self.passed;
             }
         }
         drop(requests);
         if request == Request::Schedule {
             schedule(task);
         }
-        return true;
+        true
     }
+
+    /// Lets the request go past a task that is suspended on a link; false if it isn't.
+    fn pass_on(&mut self, header: &Header) -> bool {
+        if self.passed >= MAX_PASSED {
+            return false;
+        }
+        let mut inner = match linked(header) {
+            Some(Link::Task(inner)) => vec![TaskHandle::new(inner)],
+            // SAFETY: the task owns its link until it runs again.
+            Some(Link::Object(target)) => unsafe { &*target }.request(&self.message),
+            None => return false,
+        };
+        if inner.is_empty() || !header.state.pass_on() {
+            return false;
+        }
+        let mut requests = header.extras().requests.lock();
+        requests.count += 1;
+        // For the case that the request comes back.
+        requests.message = self.message.clone();
+        drop(requests);
+        self.passed += 1;
+        inner.reverse();
+        self.next.append(&mut inner);
+        true
+    }
+}
+
+/// What became of a request to a part of a task.
+#[derive(Clone, Copy, Debug)]
+pub enum Inside {
+    /// What the part awaits has it.
+    PassedOn,
+    /// The part is to be polled, with a delivery, if the request is [still due](TaskHandle::is_due) then.
+    Due(Due),
+}
+
+/// A request to a part of a task, which that part's next poll delivers.
+#[derive(Clone, Copy, Debug)]
+pub struct Due {
+    /// The task was between two steps, so the request can be taken back: as long as the count has not been at zero, it was not.
+    withdrawable: Option<u32>,
+}
+
+/// Requests the cancellation of a part of a task: of the inside of a time-out or a group, which awaits `inside`.
+///
+/// It counts as a request to the task. Where the whole task is suspended on exactly what the part awaits, it goes there at once.
+pub(crate) fn cancel_inside(task: TaskRef, inside: WaitWord, message: CancelMessage) -> Inside {
+    let header = task.header();
+    if header.wait() == inside {
+        let mut round = Round { message, passed: 0, next: Vec::new() };
+        if round.pass_on(header) {
+            while let Some(task) = round.next.pop() {
+                round.request(task.task());
+            }
+            return Inside::PassedOn;
+        }
+    }
+    let mut requests = header.extras().requests.lock();
+    requests.count += 1;
+    let withdrawable = (!header.state.is_suspended()).then_some(requests.zeroed);
+    Inside::Due(Due { withdrawable })
+}
+
+/// Whether a request to a part of the task was not taken back before it could be delivered.
+pub(crate) fn is_due(task: TaskRef, due: Due) -> bool {
+    let zeroed = task.header().try_extras().map_or(0, |extras| extras.requests.lock().zeroed);
+    due.withdrawable.is_none_or(|before| before == zeroed)
 }
 
 /// Takes one request back; gives the number that remain.
@@ -84,6 +196,7 @@ pub(crate) fn uncancel(task: TaskRef) -> usize {
     requests.count = requests.count.saturating_sub(1);
     if requests.count == 0 {
         task.header().state.withdraw();
+        requests.zeroed = requests.zeroed.wrapping_add(1);
     }
     requests.count
 }
@@ -93,12 +206,17 @@ pub(crate) fn cancelling(task: TaskRef) -> usize {
     task.header().try_extras().map_or(0, |extras| extras.requests.lock().count)
 }
 
-/// The task that this one awaits, if requests go there at once: in its own loop's thread, on the flavour with one.
-fn linked(header: &Header) -> Option<TaskRef> {
+/// What a task awaits, if requests go there at once: in its own loop's thread, on the flavour with one.
+fn linked(header: &Header) -> Option<Link> {
     if !runs_here_with_links(header.runtime) || !header.state.is_suspended() {
         return None;
     }
     // The word was written by this thread when the task was suspended, and keeps what it names alive. What was awaited may
     // have been given to somebody else since: then nothing that happens to it concerns this task.
-    header.link().filter(|target| target.header().waiters.include(TaskRef::new(header.into())))
+    let this = TaskRef::new(header.into());
+    header.link().filter(|link| match *link {
+        Link::Task(target) => target.header().waiters.include(this),
+        // SAFETY: the task owns its link until it runs again.
+        Link::Object(target) => unsafe { &*target }.wakes(this),
+    })
 }

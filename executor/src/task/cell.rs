@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use super::failure::{Failure, quietly};
 use super::header::{Header, Payload, TaskRef, VTable};
 use super::id::TaskId;
+use super::state::State;
 use crate::scheduler::Shared;
 use crate::sync::alloc::alloc;
 
@@ -49,7 +50,7 @@ impl<F: Future> Functions<F> {
 #[inline]
 pub(crate) fn allocate<F: Future>(
     future: F,
-    pinned: bool,
+    state: State,
     runtime: *const Shared,
     birth: (TaskId, TaskId, &'static Location<'static>),
 ) -> TaskRef {
@@ -57,7 +58,7 @@ pub(crate) fn allocate<F: Future>(
     // SAFETY: the layout is not empty, as a header is not.
     let cell = unsafe { alloc(layout) }.cast::<Cell<F>>();
     let Some(cell) = NonNull::new(cell) else { handle_alloc_error(layout) };
-    let header = Header::new(pinned, &Functions::<F>::VTABLE, runtime, birth);
+    let header = Header::new(state, &Functions::<F>::VTABLE, runtime, birth);
     let stage = Stage { future: ManuallyDrop::new(future) };
     // SAFETY: freshly allocated with this layout.
     unsafe { cell.write(Cell { header, stage }) };

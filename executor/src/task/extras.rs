@@ -1,11 +1,15 @@
-//! What few tasks need: a name of their own, and cancellation requests.
+//! What few tasks need: a name of their own, cancellation requests, context variables.
 
 use std::sync::Arc;
 
 use kumihimo_context::CancelMessage;
 
+use super::failure::quietly;
+use super::report::Report;
 use super::shared::CloneFn;
+use crate::scheduler::Shared;
 use crate::sync::Mutex;
+use crate::variables::OwnContext;
 
 /// Allocated on first use; lives as long as the task.
 #[derive(Default)]
@@ -14,8 +18,31 @@ pub(crate) struct Extras {
     pub(crate) name: Mutex<Option<Arc<str>>>,
     /// Requests to cancel. Held while the state word records or withdraws one, so that the two agree.
     pub(crate) requests: Mutex<Requests>,
+    /// Of a promise: the loop that calls back who waits for it.
+    pub(crate) promised_by: Mutex<Option<Arc<Shared>>>,
+    /// What is owed to somebody if the task ends in an `Err` that nobody looks at.
+    pub(crate) report: Mutex<Option<Report>>,
     /// How to clone the output, once a `SharedTask` was made; held while cloning it.
     pub(crate) sharing: Mutex<Option<CloneFn>>,
+    /// The context, if a variable was set in it or one was given.
+    pub(crate) context: OwnContext,
+}
+
+impl Extras {
+    /// The task has ended: its variables go now, as its future did, rather than wherever its last waker is dropped.
+    #[cold]
+    pub(crate) fn clear_context(&self) {
+        // A destructor that panics has nobody to tell.
+        quietly(|| self.context.clear());
+    }
+}
+
+impl Drop for Extras {
+    fn drop(&mut self) {
+        // Others had the context when the task ended, and may have let go of it since.
+        let context = self.context.take();
+        quietly(|| drop(context));
+    }
 }
 
 /// asyncio's counters of a task.
@@ -25,6 +52,8 @@ pub(crate) struct Requests {
     pub(crate) count: usize,
     /// The message that the next delivery carries.
     pub(crate) message: CancelMessage,
+    /// How often the count has gone back to zero. Wraps.
+    pub(crate) zeroed: u32,
     /// How many tasks passed the latest request on before it came here.
     pub(crate) passed: u32,
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use kumihimo_context::{CancelMessage, CancelledError};
 
 use super::header::Payload;
+use crate::exceptions::{NEVER_RETRIEVED, Unretrieved};
 use crate::sync::Mutex;
 
 /// What a task that ended without a value left.
@@ -24,10 +25,12 @@ pub(crate) struct Panicked {
     payload: Mutex<Option<Payload>>,
     /// Its text, for everybody.
     message: Arc<str>,
+    /// Who hears of it if nobody looks.
+    unretrieved: Mutex<Option<Unretrieved>>,
 }
 
 impl Panicked {
-    pub(crate) fn new(payload: Payload) -> Panicked {
+    pub(crate) fn new(payload: Payload, unretrieved: Option<Unretrieved>) -> Panicked {
         let message = if let Some(text) = payload.downcast_ref::<&'static str>() {
             Arc::from(*text)
         } else if let Some(text) = payload.downcast_ref::<String>() {
@@ -35,27 +38,45 @@ impl Panicked {
         } else {
             Arc::from("a panic whose payload is not a string")
         };
-        Panicked { payload: Mutex::new(Some(payload)), message }
+        Panicked { payload: Mutex::new(Some(payload)), message, unretrieved: Mutex::new(unretrieved) }
     }
 
     /// The payload for the first who asks, the message for others.
     pub(crate) fn payload(&self) -> Payload {
+        self.retrieve();
         self.payload.lock().take().unwrap_or_else(|| Box::new(self.message.to_string()))
     }
 
+    /// Somebody has looked, or need not: nobody else hears of it.
+    pub(crate) fn retrieve(&self) {
+        let unretrieved = self.unretrieved.lock().take();
+        drop(unretrieved);
+    }
+
+    /// Tells the loop's handler, if nobody has looked.
+    pub(crate) fn report(&self, message: &str) {
+        let unretrieved = self.unretrieved.lock().take();
+        if let Some(unretrieved) = unretrieved {
+            unretrieved.report(message, &self.message);
+        }
+    }
+
     /// The panic as an error value, with its payload for the first who asks.
-    fn error(&self) -> PanicError {
+    pub(crate) fn error(&self) -> PanicError {
+        self.retrieve();
         PanicError { message: self.message.clone(), payload: self.payload.lock().take() }
     }
 
     /// The panic as an error value, for somebody who only looks.
     fn look(&self) -> PanicError {
+        self.retrieve();
         PanicError { message: self.message.clone(), payload: None }
     }
 }
 
 impl Drop for Panicked {
     fn drop(&mut self) {
+        self.report(NEVER_RETRIEVED);
         if let Some(payload) = self.payload.lock().take() {
             quietly(|| drop(payload));
         }

@@ -7,11 +7,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::cancel;
+use kumihimo_context::{CancelMessage, WaitWord};
+
+use super::cancel::{self, Due, Inside};
 use super::header::TaskRef;
 use super::id::TaskId;
 use super::join::Join;
 use super::state::Ended;
+use crate::{scheduler, variables};
 
 /// A task, whatever it returns: what [`current_task`](crate::current_task) and [`all_tasks`](crate::all_tasks) give.
 ///
@@ -64,6 +67,20 @@ impl TaskHandle {
         cancel::uncancel(self.0)
     }
 
+    /// Requests the cancellation of a part of the task, which awaits `inside`: for time-outs and groups.
+    ///
+    /// Where the answer is [`Inside::Due`], the caller has that part polled.
+    #[doc(hidden)]
+    pub fn cancel_inside(&self, inside: WaitWord, message: CancelMessage) -> Inside {
+        cancel::cancel_inside(self.0, inside, message)
+    }
+
+    /// Whether a request to a part of the task still has to be delivered.
+    #[doc(hidden)]
+    pub fn is_due(&self, due: Due) -> bool {
+        cancel::is_due(self.0, due)
+    }
+
     /// Whether the task has ended: with a value, a panic, or cancelled.
     #[doc(alias = "asyncio.Task.done")]
     pub fn done(&self) -> bool {
@@ -99,6 +116,17 @@ impl TaskHandle {
         Some(self.0.header().parent).filter(|parent| *parent != TaskId::NONE)
     }
 
+    /// Whether it is the runtime's own business.
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.0.header().parent == TaskId::HIDDEN
+    }
+
+    /// Has the task polled again: what its waker does.
+    pub(crate) fn wake(self) {
+        let this = std::mem::ManuallyDrop::new(self);
+        this.0.wake();
+    }
+
     /// Where the task was created.
     pub fn created_at(&self) -> &'static Location<'static> {
         self.0.header().site
@@ -111,6 +139,38 @@ impl TaskHandle {
     /// Is for the awaiter alone: the task is not cancelled.
     pub fn wait_end(&self) -> WaitEnd {
         WaitEnd { handle: self.clone(), join: Join::default() }
+    }
+
+    /// Has `callback` called when the task has ended; soon, if it has ended already.
+    ///
+    /// Callbacks run through the loop, never inside of what ended the task, each once, in the order in which they were
+    /// added, and one at a time: they never overlap. There is no current task in there. A callback runs in the context
+    /// variables that are current now. If it panics, the loop's exception handler is told; the others run all the same.
+    #[doc(alias = "asyncio.Task.add_done_callback")]
+    pub fn add_done_callback(&self, callback: impl FnOnce(&TaskHandle) + Send + 'static) -> CallbackId {
+        let context = variables::inherited();
+        let this = self.clone();
+        let callback = Box::new(move || variables::run_in_context(context.as_ref(), || callback(&this)));
+        CallbackId(match self.0.header().waiters.call_back(callback) {
+            Ok(token) => Some(token),
+            Err(callback) => {
+                self.0.wait_complete();
+                scheduler::call_soon(self.0.header(), callback);
+                None
+            }
+        })
+    }
+
+    /// Removes a callback; false if it was removed before, or the task has ended.
+    #[doc(alias = "asyncio.Task.remove_done_callback")]
+    pub fn remove_done_callback(&self, id: CallbackId) -> bool {
+        id.0.is_some_and(|token| self.0.header().waiters.remove_callback(token))
+    }
+
+    /// Has the task run in this context, itself. For the main task, before it begins.
+    #[doc(hidden)]
+    pub fn set_context(&self, context: variables::Context) {
+        variables::give(self.0, context);
     }
 
     /// Another handle of the same task.
@@ -157,6 +217,10 @@ impl fmt::Debug for TaskHandle {
     }
 }
 
+/// A callback of a task, to be [removed](TaskHandle::remove_done_callback) with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallbackId(Option<u64>);
+
 /// See [`TaskHandle::wait_end`].
 #[derive(Debug)]
 #[must_use = "a future does nothing unless it is awaited"]
@@ -170,7 +234,7 @@ impl Future for WaitEnd {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let task = self.handle.task();
-        self.join.poll_end_alone(task, cx).map(drop)
+        self.join.poll_end_alone(task, false, cx).map(drop)
     }
 }
 

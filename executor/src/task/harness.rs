@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use kumihimo_context::{self as context, CancelMessage, PollGuard};
 
-use super::cancel::{self, Passed};
+use super::cancel;
 use super::failure::{Failure, Panicked};
+use super::handle::TaskHandle;
 use super::header::{Header, Payload, TaskRef};
-use super::state::{Complete, Ended, Request, Start, Step, Suspend};
+use super::link::{self, AwaitLink};
+use super::state::{Complete, Ended, Start, Step, Suspend};
 use super::waker;
 use crate::clock;
-use crate::scheduler::Flavor;
+use crate::exceptions::Unretrieved;
+use crate::scheduler::{Flavor, Shared};
 
 /// A poll longer than this makes its task *heavy*: before the reactor next has it polled, somebody else takes the
 /// poller. About the time in which an idle worker is woken and gets there.
@@ -60,6 +63,7 @@ pub(crate) fn step(task: TaskRef, start: Start, manner: Manner) -> After {
     let waker = waker::borrowed(task);
     // SAFETY: the task is running, and on this worker alone; the future has not completed.
     let polled = unsafe { (header.vtable.poll)(task.pointer(), &mut Context::from_waker(&waker)) };
+    let noted = if manner.links { link::noted() } else { None };
     match polled {
         Poll::Pending => {
             let ending = guard.ending();
@@ -74,7 +78,7 @@ pub(crate) fn step(task: TaskRef, start: Start, manner: Manner) -> After {
                     header.state.set_heavy(heavy);
                 }
             }
-            suspend(task, ending, manner)
+            suspend(task, ending, noted, manner)
         }
         Poll::Ready(Ok(())) if guard.undelivered() => {
             drop(guard);
@@ -102,31 +106,22 @@ pub(crate) fn abandon(task: TaskRef) {
 }
 
 #[inline]
-fn suspend(task: TaskRef, ending: context::Ending, manner: Manner) -> After {
+fn suspend(task: TaskRef, ending: context::Ending, noted: Option<AwaitLink>, manner: Manner) -> After {
     let header = task.header();
-    let target = if manner.links {
-        header.set_link(ending.wait)
+    let linked = if manner.links {
+        header.set_link(ending.wait, noted)
     } else {
         header.set_wait(ending.wait);
-        None
+        false
     };
     // From the transition on, another worker may run, complete and free the task: it is not touched any more, save where
     // the transition says that it is still ours to schedule.
-    match header.state.suspend(ending.rearmed, ending.again, target.is_some()) {
+    match header.state.suspend(ending.rearmed, ending.again, linked) {
         Suspend::Idle => After::Nothing,
         Suspend::Schedule => After::Schedule,
         Suspend::PassOn => {
-            let message = request_message(header);
-            let inner = target.expect("only a linked task passes on");
-            if cancel::pass_on(Some(header), inner, message.clone()) != Passed::Round {
-                return After::Nothing;
-            }
-            // Of two tasks that await each other, one has to take it.
-            header.extras().requests.lock().message = message;
-            match header.state.request() {
-                Request::Schedule => After::Schedule,
-                _ => After::Nothing,
-            }
+            cancel::pass_on_pending(task);
+            After::Nothing
         }
     }
 }
@@ -161,7 +156,11 @@ fn end_cancelled(task: TaskRef, guard: PollGuard, message: CancelMessage) -> Aft
 #[cold]
 fn end_panicked(task: TaskRef, guard: PollGuard, payload: Payload) -> After {
     drop(guard);
-    fail(task, Failure::Panicked(Panicked::new(payload)))
+    // SAFETY: the task has not ended, so its runtime is alive.
+    let exceptions = unsafe { &*task.header().runtime }.exceptions.clone();
+    let unretrieved =
+        (!task.header().is_quiet()).then(|| Unretrieved { exceptions, task: TaskHandle::new(task) });
+    fail(task, Failure::Panicked(Panicked::new(payload, unretrieved)))
 }
 
 #[cold]
@@ -179,8 +178,20 @@ fn fail(task: TaskRef, failure: Failure) -> After {
 #[inline]
 fn end(task: TaskRef, ended: Ended) -> After {
     let header = task.header();
+    if let Some(extras) = header.try_extras() {
+        extras.clear_context();
+    }
+    let runtime = header.runtime;
     // SAFETY: the registry has the task until now, so its runtime is alive; and it stays alive while this worker works.
-    unsafe { &*header.runtime }.registry.remove(task);
+    unsafe { &*runtime }.registry.remove(task);
+    complete(task, ended, runtime);
+    After::Nothing
+}
+
+/// The end of a task that no registry knows any more.
+#[inline]
+pub(crate) fn complete(task: TaskRef, ended: Ended, runtime: *const Shared) {
+    let header = task.header();
     let told = header.waiters.close();
     let (ended, complete) = match header.state.complete(ended) {
         Complete::Undelivered => {
@@ -195,11 +206,10 @@ fn end(task: TaskRef, ended: Ended) -> After {
         task.drop_outcome();
         task.drop_ref();
     }
-    told.tell(ended == Ended::Value);
-    After::Nothing
+    told.tell(runtime, ended == Ended::Value);
 }
 
-fn store(task: TaskRef, failure: Failure) {
+pub(crate) fn store(task: TaskRef, failure: Failure) {
     // SAFETY: the stage is empty (the future and any output are gone) and large enough for a box.
     unsafe { task.stage::<Box<Failure>>().write(Box::new(failure)) };
 }

@@ -20,10 +20,13 @@ use kumihimo_context::WaitWord;
 
 use super::extras::Extras;
 use super::failure::Failure;
+use super::handle::TaskHandle;
 use super::id::TaskId;
+use super::link::{self, AwaitLink, Target};
+use super::report::{self, Report};
 use super::state::{State, Wake};
 use super::waiters::Waiters;
-use crate::scheduler::{Shared, schedule};
+use crate::scheduler::{Call, Dispatching, Shared, schedule};
 use crate::sync::Backoff;
 use crate::sync::alloc::dealloc;
 use crate::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::*};
@@ -51,6 +54,15 @@ pub(crate) struct Header {
     wait: AtomicUsize,
     /// Name and cancellation requests, made on first use.
     extras: AtomicPtr<Extras>,
+}
+
+/// What a task is suspended on: it owns a reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Link {
+    /// Another task.
+    Task(TaskRef),
+    /// Something that stands for several.
+    Object(*const Target),
 }
 
 /// A task's slot in the registry.
@@ -95,14 +107,14 @@ unsafe impl Sync for TaskRef {}
 
 impl Header {
     pub(crate) fn new(
-        pinned: bool,
+        state: State,
         vtable: &'static VTable,
         runtime: *const Shared,
         birth: (TaskId, TaskId, &'static Location<'static>),
     ) -> Header {
         let (id, parent, site) = birth;
         Header {
-            state: State::new(pinned),
+            state,
             vtable,
             runtime,
             place: Place { shard: 0, slot: 0 },
@@ -126,36 +138,55 @@ impl Header {
         self.wait.store(wait.to_bits(), Relaxed);
     }
 
-    /// The task that this one is suspended on, where requests to cancel follow such links.
-    pub(crate) fn link(&self) -> Option<TaskRef> {
-        self.wait().target().map(|target| TaskRef::from_tagged(target.cast_mut().cast()))
+    /// What this task is suspended on, where requests to cancel follow such links.
+    pub(crate) fn link(&self) -> Option<Link> {
+        let wait = self.wait();
+        if let Some(target) = wait.target() {
+            return Some(Link::Task(TaskRef::from_tagged(target.cast_mut().cast())));
+        }
+        Some(Link::Object(wait.object_target()?.cast()))
     }
 
-    /// Where requests follow links, suspends the task on what its poll left behind: a link owns a reference. Gives the
-    /// link, if there is one.
-    pub(crate) fn set_link(&self, wait: WaitWord) -> Option<TaskRef> {
+    /// Where requests follow links, suspends the task on what its poll left behind: a link owns a reference. True if there
+    /// is one.
+    pub(crate) fn set_link(&self, wait: WaitWord, noted: Option<AwaitLink>) -> bool {
         self.set_wait(wait);
         let this = TaskRef::new(self.into());
-        match self.link() {
+        let linked = match self.link() {
             // Not complete, as this loop has run nothing since it was found so: hence alive.
-            Some(target) if target.header().waiters.include(this) => {
+            Some(Link::Task(target)) if target.header().waiters.include(this) => {
                 target.header().state.add_ref();
-                Some(target)
+                true
             }
-            Some(_) => {
-                self.set_wait(WaitWord::MANY);
-                None
-            }
-            None => None,
+            Some(Link::Object(target)) => noted.is_some_and(|noted| noted.into_owned(target.cast())),
+            Some(Link::Task(_)) => false,
+            None => return false,
+        };
+        if !linked {
+            self.set_wait(WaitWord::MANY);
         }
+        linked
     }
 
     /// The task is suspended no longer: gives up its link.
     pub(crate) fn drop_link(&self) {
-        if let Some(target) = self.link() {
-            self.set_wait(WaitWord::NONE);
-            target.drop_ref();
+        let Some(link) = self.link() else { return };
+        self.set_wait(WaitWord::NONE);
+        match link {
+            Link::Task(target) => target.drop_ref(),
+            // SAFETY: `set_link` took it, and the word forgets it.
+            Link::Object(target) => unsafe { link::give_back(target) },
         }
+    }
+
+    /// Whether it is a promise: a task without a body.
+    pub(crate) fn is_promise(&self) -> bool {
+        self.parent == TaskId::PROMISE
+    }
+
+    /// Whether its failure concerns nobody.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.try_extras().is_some_and(|extras| matches!(*extras.report.lock(), Some(Report::Quiet)))
     }
 
     /// The extras, made if need be.
@@ -242,7 +273,11 @@ impl TaskRef {
     /// Wakes the task and gives up a reference.
     #[inline]
     pub(crate) fn wake(self) {
-        match self.header().state.wake(crate::scheduler::dispatching(), true) {
+        let dispatching = crate::scheduler::dispatching(self.header().runtime);
+        if dispatching == Dispatching::Calls {
+            return crate::scheduler::call_here(Call::Wake(TaskHandle::from_owned(self)));
+        }
+        match self.header().state.wake(dispatching == Dispatching::Tasks, true) {
             Wake::Nothing => {}
             Wake::Schedule => schedule(self),
             Wake::Free => self.free(),
@@ -252,7 +287,11 @@ impl TaskRef {
     /// Wakes the task.
     #[inline]
     pub(crate) fn wake_by_ref(self) {
-        if self.header().state.wake(crate::scheduler::dispatching(), false) == Wake::Schedule {
+        let dispatching = crate::scheduler::dispatching(self.header().runtime);
+        if dispatching == Dispatching::Calls {
+            return crate::scheduler::call_here(Call::Wake(TaskHandle::new(self)));
+        }
+        if self.header().state.wake(dispatching == Dispatching::Tasks, false) == Wake::Schedule {
             schedule(self);
         }
     }
@@ -288,7 +327,10 @@ impl TaskRef {
     pub(crate) fn drop_outcome(self) {
         match self.header().state.ended() {
             // SAFETY: the task ended with a value that nobody has moved out; the caller is its last owner.
-            Some(super::state::Ended::Value) => unsafe { (self.header().vtable.drop_output)(self.0) },
+            Some(super::state::Ended::Value) => unsafe {
+                report::before_drop(self);
+                (self.header().vtable.drop_output)(self.0);
+            },
             // SAFETY: a failed task's stage holds its failure; the caller is its last owner.
             Some(_) => unsafe { self.stage::<Box<Failure>>().drop_in_place() },
             None => debug_assert!(false, "dropping the outcome of a task that has not ended"),

@@ -10,6 +10,12 @@ impl TaskId {
     /// No task: ids count from one.
     pub(crate) const NONE: TaskId = TaskId(0);
 
+    /// The creator of tasks that are the runtime's own business.
+    pub(crate) const HIDDEN: TaskId = TaskId(u64::MAX);
+
+    /// The creator of promises, which are tasks without a body.
+    pub(crate) const PROMISE: TaskId = TaskId(u64::MAX - 1);
+
     /// The number.
     pub const fn as_u64(self) -> u64 {
         self.0

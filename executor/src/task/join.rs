@@ -41,11 +41,15 @@ impl Join {
     }
 
     /// As [`poll_end`](Self::poll_end), but a cancellation is for the awaiter alone: to it, this is a leaf.
-    pub(crate) fn poll_end_alone(&mut self, task: TaskRef, cx: &mut Context<'_>) -> Poll<Ended> {
+    ///
+    /// `later`: asyncio wakes this awaiter by a callback, one pass later.
+    pub(crate) fn poll_end_alone(&mut self, task: TaskRef, later: bool, cx: &mut Context<'_>) -> Poll<Ended> {
         ready!(self.leaf.enter(cx));
         panic_if_self(task);
         if task.header().state.ended().is_none() {
-            if task.header().waiters.register(&mut self.registered, cx) {
+            let waiters = &task.header().waiters;
+            let registered = &mut self.registered;
+            if if later { waiters.register_later(registered, cx) } else { waiters.register(registered, cx) } {
                 self.leaf.wait(WaitKind::Other);
                 return Poll::Pending;
             }

@@ -243,7 +243,7 @@ impl<T> Future for Shielded<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let this = &mut self.get_mut().0;
         let task = this.handle.task();
-        match ready!(this.join.poll_end_alone(task, cx)) {
+        match ready!(this.join.poll_end_alone(task, true, cx)) {
             Ended::Value => Poll::Ready(this.take()),
             _ => this.join.raise(join::failure(task)),
         }

@@ -6,10 +6,12 @@ use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use super::failure::ResultError;
 use super::handle::TaskHandle;
 use super::header::TaskRef;
 use super::join::{self, Join};
 use super::owned::{Outcome, Task};
+use super::report;
 use super::state::Ended;
 
 /// A task that any number of awaiters share: each gets a clone of the output.
@@ -37,6 +39,7 @@ unsafe fn clone_into<T: Clone>(from: *const (), to: *mut ()) {
 
 /// A clone of the output of a task that ended with a value; the caller owns an interest in it.
 pub(crate) fn clone_output<T: Clone>(task: TaskRef) -> T {
+    report::looked_at(task);
     // One at a time: two owners on two threads may clone a `T` that is not `Sync`.
     let _sharing = task.header().extras().sharing.lock();
     // SAFETY: the task ended with a value, and an owner's interest keeps it in place.
@@ -46,6 +49,10 @@ pub(crate) fn clone_output<T: Clone>(task: TaskRef) -> T {
 /// A clone of the output if others own it besides the caller; `None` if the caller is alone and may move it out.
 pub(crate) fn shared_clone<T>(task: TaskRef) -> Option<T> {
     if task.header().state.sole_interest() {
+        return None;
+    }
+    report::looked_at(task);
+    if task.header().state.sole_owner() {
         return None;
     }
     let sharing = task.header().extras().sharing.lock();
@@ -69,6 +76,19 @@ impl<T: Clone> SharedTask<T> {
             join: Join::default(),
             taken,
             output: PhantomData,
+        }
+    }
+
+    /// The output of a task that has ended, as a clone; see [`Task::try_result`](crate::Task::try_result).
+    ///
+    /// # Errors
+    ///
+    /// If the task has not ended, or how it failed.
+    pub fn try_result(&self) -> Result<T, ResultError> {
+        match self.handle.task().header().state.ended() {
+            Some(Ended::Value) if !self.taken => Ok(clone_output(self.handle.task())),
+            None | Some(Ended::Value) => Err(ResultError::NotReady),
+            Some(_) => Err(ResultError::Task(join::failure(self.handle.task()).look())),
         }
     }
 

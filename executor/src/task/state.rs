@@ -13,6 +13,7 @@
 //! | `IO_WOKEN` | a wake from the reactor | the start of a poll | the next poll's duration is measured |
 //! | `HEAVY` | a measured poll that was long | one that was short | the next such poll is expected to be long |
 //! | `PASSED_ON` | `cancel` along the await link | the start of a poll | the request went to what the task awaits |
+//! | `REPORTS` | `report_err` | never | an error in the output may be owed to the exception handler |
 //!
 //! Above them stand two counters. *Interest* counts the owners of the output (`Task`, `SharedTask`s); as a group they
 //! hold one *reference*. The registry holds another until the task completes, so a queue entry needs none: who is
@@ -33,9 +34,11 @@ const IO_WOKEN: u64 = 1 << 9;
 const HEAVY: u64 = 1 << 10;
 const PASSED_ON: u64 = 1 << 11;
 
-const INTEREST_SHIFT: u32 = 12;
+const REPORTS: u64 = 1 << 12;
+
+const INTEREST_SHIFT: u32 = 13;
 const INTEREST: u64 = 1 << INTEREST_SHIFT;
-const INTEREST_MASK: u64 = ((1 << 24) - 1) << INTEREST_SHIFT;
+const INTEREST_MASK: u64 = ((1 << 23) - 1) << INTEREST_SHIFT;
 const REF_SHIFT: u32 = 36;
 const REF: u64 = 1 << REF_SHIFT;
 const REF_MASK: u64 = !(REF - 1);
@@ -150,6 +153,12 @@ impl State {
         let pinned = if pinned { PINNED } else { 0 };
         // One reference for the registry, one for the owners of the output.
         State(AtomicU64::new(SCHEDULED | pinned | INTEREST | (2 * REF)))
+    }
+
+    /// A promise: suspended for ever, until somebody [seizes](Self::seize) it. Nobody's registry knows it; the reference that
+    /// its completion gives up is its own.
+    pub(crate) fn promise() -> State {
+        State(AtomicU64::new(STARTED | INTEREST | (2 * REF)))
     }
 
     /// Applies `f` until no other transition interferes. `f` gives the new word and the action.
@@ -268,7 +277,7 @@ impl State {
         self.0.load(Acquire) & (PENDING | COMMITTED) != 0
     }
 
-    /// Takes an idle task to drop its future, at the end of its loop. False if it is in a queue, or complete.
+    /// Takes an idle task: to drop its future at the end of its loop, or to settle a promise. False if it is in a queue, or complete.
     pub(crate) fn seize(&self) -> bool {
         self.update(|s| match s & (SCHEDULED | RUNNING | COMPLETE) {
             0 => (s | RUNNING, true),
@@ -329,8 +338,13 @@ impl State {
         // Relaxed: as for references.
         let before = self.0.fetch_add(INTEREST, Relaxed);
         if before & INTEREST_MASK > MAX_INTEREST {
-            abort("a task has more than 2^23 owners of its output: `SharedTask`s are leaking");
+            abort("a task has more than 2^22 owners of its output: `SharedTask`s are leaking");
         }
+    }
+
+    /// One more owner of the output, if there is any.
+    pub(crate) fn try_add_interest(&self) -> bool {
+        self.update(|s| if s & INTEREST_MASK == 0 { (s, false) } else { (s + INTEREST, true) })
     }
 
     /// One owner of the output less. `taken`: the output was moved out.
@@ -350,11 +364,30 @@ impl State {
         })
     }
 
-    /// Whether the caller is the only owner of the output.
+    /// Whether the caller is the only owner of the output, and nobody else may look at it.
     #[inline]
     pub(crate) fn sole_interest(&self) -> bool {
         // Acquire: pairs with `drop_interest` of the owner that was here before, whose use of the output is over.
+        self.0.load(Acquire) & (INTEREST_MASK | REPORTS) == INTEREST
+    }
+
+    /// Whether the caller is the only owner of the output, but for whom [`reports`](Self::reports) lets look at it.
+    pub(crate) fn sole_owner(&self) -> bool {
+        // Acquire: as for `sole_interest`.
         self.0.load(Acquire) & INTEREST_MASK == INTEREST
+    }
+
+    /// From now on, an error in the output may be owed to the exception handler.
+    pub(crate) fn set_reports(&self) {
+        // Relaxed: what there is to report is under a lock of its own.
+        self.0.fetch_or(REPORTS, Relaxed);
+    }
+
+    /// Whether an error in the output may be owed to the exception handler.
+    #[inline]
+    pub(crate) fn reports(&self) -> bool {
+        // Relaxed: as for `set_reports`; an owner, or who completes the task, set it or was given the task after that.
+        self.0.load(Relaxed) & REPORTS != 0
     }
 
     /// How the task ended; `None` while it has not.

@@ -19,8 +19,10 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 
 use super::failure::quietly;
+use super::handle::TaskHandle;
 use super::header::TaskRef;
 use super::waker;
+use crate::scheduler::{self, Call, Flavor, Shared};
 use crate::sync::Backoff;
 use crate::sync::atomic::{AtomicPtr, Ordering::*};
 
@@ -29,7 +31,8 @@ const LOCKED: usize = 3;
 const TASK: usize = 2;
 const TAGS: usize = 3;
 
-/// Is told, on the worker that ran it, that a task has ended. Must be quick and must not panic.
+/// Is told that a task has ended: on several workers at once, by the one that ran it; on one thread by the loop, in its next
+/// pass. Must be quick and must not panic.
 pub trait Observer: Send + Sync {
     /// The task registered under this index has ended, with a value or not.
     fn ended(&self, index: usize, with_value: bool);
@@ -45,8 +48,12 @@ enum Waiter {
     Task(TaskRef),
     /// Another executor's task, or a wrapped waker.
     Waker(Waker),
+    /// A task of ours that takes one hop more; owns a reference.
+    Later(TaskRef),
     /// A combinator.
     Observer(Arc<dyn Observer>, usize),
+    /// A callback of the user's.
+    Callback(Box<dyn FnOnce() + Send>),
 }
 
 /// Waiters in order of arrival. Tokens ascend, so a waiter is found by binary search; who left leaves a gap.
@@ -129,6 +136,28 @@ impl Waiters {
         self.update_list(registered, Waiter::Observer(observer, index))
     }
 
+    /// Adds a callback, under a token by which it can be removed. Gives it back if the task has ended, or is about to.
+    pub(crate) fn call_back(
+        &self,
+        callback: Box<dyn FnOnce() + Send>,
+    ) -> Result<u64, Box<dyn FnOnce() + Send>> {
+        let Some(mut list) = self.lock() else { return Err(callback) };
+        let token = list.push(Waiter::Callback(callback));
+        self.unlock(list);
+        Ok(token)
+    }
+
+    /// As [`register`](Self::register), for a waiter that asyncio wakes by a callback, one pass later.
+    pub(crate) fn register_later(&self, registered: &mut Registered, cx: &Context<'_>) -> bool {
+        match waker::task_of(cx.waker()) {
+            Some(task) if scheduler::runs_here_with_links(task.header().runtime) => {
+                task.header().state.add_ref();
+                self.update_list(registered, Waiter::Later(task))
+            }
+            _ => self.register(registered, cx),
+        }
+    }
+
     /// Puts `waiter` where `registered` says, or at the end.
     fn update_list(&self, registered: &mut Registered, waiter: Waiter) -> bool {
         let Some(mut list) = self.lock() else {
@@ -171,6 +200,18 @@ impl Waiters {
         let is_task = |waiter: &Waiter| matches!(waiter, Waiter::Task(other) if *other == task);
         let found = list.entries.iter().rev().filter_map(|(_, waiter)| waiter.as_ref()).any(is_task);
         self.unlock(list);
+        found
+    }
+
+    /// Forgets the callback of this token; false if it is gone.
+    pub(crate) fn remove_callback(&self, token: u64) -> bool {
+        let Some(mut list) = self.lock() else { return false };
+        let removed = list.remove(token);
+        self.unlock(list);
+        let found = removed.is_some();
+        if let Some(callback) = removed {
+            callback.release();
+        }
         found
     }
 
@@ -289,12 +330,17 @@ enum Waiting {
 
 impl Told {
     /// The task is complete: tells everybody, in the order in which they came.
+    ///
+    /// The runtime is alive for as long as this worker works for it, or its promise is held.
     #[inline]
-    pub(crate) fn tell(mut self, with_value: bool) {
+    pub(crate) fn tell(mut self, runtime: *const Shared, with_value: bool) {
         match std::mem::take(&mut self.0) {
             Waiting::Nobody => {}
             Waiting::Alone(task) => task.wake(),
-            Waiting::List(list) => list.waiters().for_each(|waiter| waiter.tell(with_value)),
+            Waiting::List(list) => {
+                let runtime = scheduler::upgrade(runtime);
+                list.waiters().for_each(|waiter| waiter.tell(&runtime, with_value));
+            }
         }
     }
 }
@@ -342,20 +388,36 @@ impl List {
 
 impl Waiter {
     /// The end of the task is told; a panic in somebody's waker harms nobody else.
-    fn tell(self, with_value: bool) {
+    fn tell(self, runtime: &Arc<Shared>, with_value: bool) {
         match self {
             Waiter::Task(task) => task.wake(),
             Waiter::Waker(waker) => quietly(|| waker.wake()),
-            Waiter::Observer(observer, index) => quietly(|| observer.ended(index, with_value)),
+            Waiter::Later(task) => runtime.call_soon(Call::Wake(TaskHandle::from_owned(task))),
+            Waiter::Observer(observer, index) => tell_observer(runtime, observer, index, with_value),
+            Waiter::Callback(callback) => runtime.call_soon(Call::Run(callback)),
         }
     }
 
     /// Gives up without telling.
     fn release(self) {
         match self {
-            Waiter::Task(task) => task.drop_ref(),
+            Waiter::Task(task) | Waiter::Later(task) => task.drop_ref(),
             Waiter::Waker(waker) => quietly(|| drop(waker)),
+            Waiter::Callback(callback) => quietly(|| drop(callback)),
             Waiter::Observer(..) => {}
         }
+    }
+}
+
+/// Tells an observer, in its flavour's way.
+pub(crate) fn tell_observer(
+    runtime: &Arc<Shared>,
+    observer: Arc<dyn Observer>,
+    index: usize,
+    with_value: bool,
+) {
+    match runtime.flavor {
+        Flavor::MultiThread => quietly(|| observer.ended(index, with_value)),
+        Flavor::CurrentThread => runtime.call_soon(Call::Tell(observer, index, with_value)),
     }
 }

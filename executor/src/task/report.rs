@@ -1,0 +1,138 @@
+//! An `Err` that nobody looks at: whom to tell.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use super::failure::{Failure, quietly};
+use super::handle::TaskHandle;
+use super::header::TaskRef;
+use super::join;
+use super::owned::Task;
+use super::state::Ended;
+use crate::exceptions::{ExceptionContext, Exceptions, NEVER_RETRIEVED};
+use crate::scheduler;
+
+/// What becomes of a task's failure if nobody looks at it.
+pub(crate) enum Report {
+    /// Nothing: somebody has looked, or it concerns nobody.
+    Quiet,
+    /// An `Err` is reported.
+    Errors {
+        /// The text of the error in a `Result` at this address, if it is one.
+        error: unsafe fn(*const ()) -> Option<String>,
+        /// Where it goes.
+        exceptions: Arc<Exceptions>,
+    },
+}
+
+unsafe fn error_text<T, E: Display>(output: *const ()) -> Option<String> {
+    // SAFETY: the caller gives a live `Result<T, E>`.
+    unsafe { &*output.cast::<Result<T, E>>() }.as_ref().err().map(E::to_string)
+}
+
+impl<T, E: Display> Task<Result<T, E>> {
+    /// Has an `Err` that nobody looks at go to the loop's exception handler, as a panic does.
+    ///
+    /// Whether a result was looked at is known only of tasks that know their error's type: this says it.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use kumihimo_executor::{Builder, ParkDriver, create_task};
+    /// # let runtime = Builder::new().current_thread().build(Arc::new(ParkDriver::default())).unwrap();
+    /// # runtime.block_on(async {
+    /// let refresh = create_task(async { "no".parse::<u32>() });
+    /// // Nobody awaits it; the standard error shows what went wrong.
+    /// drop(refresh.report_err());
+    /// # }, |_| {}).unwrap();
+    /// ```
+    #[must_use = "dropping a Task detaches it; use `drop` to say that this is meant"]
+    pub fn report_err(self) -> Task<Result<T, E>> {
+        let header = self.task().header();
+        let mut report = header.extras().report.lock();
+        if report.is_none()
+            && let Some(exceptions) = scheduler::exceptions_here(header.runtime)
+        {
+            *report = Some(Report::Errors { error: error_text::<T, E>, exceptions });
+        }
+        drop(report);
+        header.state.set_reports();
+        self
+    }
+}
+
+/// An owner looks at the output: nobody else is to hear of it, nor to look at it meanwhile.
+#[inline]
+pub(crate) fn looked_at(task: TaskRef) {
+    if task.header().state.reports()
+        && let Some(extras) = task.header().try_extras()
+    {
+        *extras.report.lock() = Some(Report::Quiet);
+    }
+}
+
+/// The output is about to be dropped: reports it if it is an error that somebody ought to have looked at.
+///
+/// # Safety
+///
+/// The task ended with a value, which is there; the caller is its last owner.
+pub(crate) unsafe fn before_drop(task: TaskRef) {
+    if !task.header().state.reports() {
+        return;
+    }
+    let report = task.header().extras().report.lock().take();
+    if let Some(Report::Errors { error, exceptions }) = report {
+        // SAFETY: `report_err` left the function for this very type; the rest as the caller says.
+        let text = unsafe { text_of(task, error) };
+        tell(task, text, &exceptions, NEVER_RETRIEVED);
+    }
+}
+
+unsafe fn text_of(task: TaskRef, error: unsafe fn(*const ()) -> Option<String>) -> Option<String> {
+    let mut text = None;
+    // SAFETY: as the caller says.
+    quietly(|| text = unsafe { error(task.stage::<()>()) });
+    text
+}
+
+fn tell(task: TaskRef, text: Option<String>, exceptions: &Exceptions, message: &str) {
+    if let Some(text) = text {
+        let context = ExceptionContext::new(message).with_exception(text);
+        exceptions.call(&context.with_task(TaskHandle::new(task)));
+    }
+}
+
+impl TaskHandle {
+    /// Reports the task's failure, if it has failed and nobody has looked: at the end of a loop.
+    pub fn report_unretrieved(&self, message: &str) {
+        let task = self.task();
+        if !task.header().state.try_add_interest() {
+            // Nobody owns what it ended with; it was reported when that was dropped.
+            return;
+        }
+        match task.header().state.ended() {
+            Some(Ended::Panicked) => {
+                if let Failure::Panicked(panicked) = join::failure(task) {
+                    panicked.report(message);
+                }
+            }
+            Some(Ended::Value) => {
+                let mut report = task.header().extras().report.lock();
+                if let Some(Report::Errors { error, exceptions }) = report.take() {
+                    // SAFETY: the interest that was added keeps the value in place, and who wants to move it out takes the
+                    // lock first.
+                    let text = unsafe { text_of(task, error) };
+                    // The handler may look at the task.
+                    drop(report);
+                    tell(task, text, &exceptions, message);
+                }
+            }
+            _ => {}
+        }
+        task.drop_interest(false);
+    }
+
+    /// The task's failure concerns nobody: it is not reported.
+    pub fn silence(&self) {
+        *self.task().header().extras().report.lock() = Some(Report::Quiet);
+    }
+}
