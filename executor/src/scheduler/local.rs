@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::Dispatching;
 use super::call::{Call, Ready};
 use super::shared::{Flavor, Remote, Shared};
 use crate::clock;
@@ -34,8 +35,8 @@ pub(crate) struct Local {
     pub(crate) ready: RefCell<VecDeque<Ready>>,
     /// The next task ids.
     ids: RefCell<IdBlock>,
-    /// The driver is waking tasks: they go to the end of the queue, in order.
-    pub(crate) dispatching: Cell<bool>,
+    /// Whether the driver is waking tasks: they go to the end of the queue, in order.
+    pub(crate) dispatching: Cell<Dispatching>,
     /// Tasks that the turn in progress has readied.
     pub(crate) dispatched: Cell<usize>,
     /// This worker counts as searching.
@@ -75,7 +76,7 @@ impl Local {
             pinned: RefCell::default(),
             ready: RefCell::default(),
             ids: RefCell::default(),
-            dispatching: Cell::new(false),
+            dispatching: Cell::new(Dispatching::No),
             dispatched: Cell::new(0),
             searching: Cell::new(false),
             lifo_left: Cell::new(0),
@@ -103,17 +104,17 @@ impl Local {
     /// Readies a task from this worker's thread.
     #[inline]
     pub(crate) fn push(&self, task: TaskRef) {
-        self.ready_here(task, false);
+        self.ready_here::<false>(task);
     }
 
     /// Readies a task that this worker has made.
     #[inline]
     pub(crate) fn push_new(&self, task: TaskRef) {
-        self.ready_here(task, true);
+        self.ready_here::<true>(task);
     }
 
     #[inline]
-    fn ready_here(&self, task: TaskRef, new: bool) {
+    fn ready_here<const NEW: bool>(&self, task: TaskRef) {
         let header = task.header();
         if self.shared.flavor == Flavor::CurrentThread {
             self.ready.borrow_mut().push_back(Ready::Task(task));
@@ -123,10 +124,10 @@ impl Local {
             } else {
                 self.shared.inject(task);
             }
-        } else if self.dispatching.get() {
+        } else if self.dispatching.get() != Dispatching::No {
             self.queue.push(task);
             self.dispatched.set(self.dispatched.get() + 1);
-        } else if let Some(older) = self.remote().lifo.put(task, new) {
+        } else if let Some(older) = self.remote().lifo.put(task, NEW) {
             self.queue.push(older);
             self.shared.sleep.notify(|| self.shared.driver.interrupt());
         } else {
@@ -179,7 +180,10 @@ impl Local {
 
     /// Lets the driver wake tasks; they line up in order.
     pub(crate) fn dispatch(&self, wake: impl FnOnce()) {
-        let before = self.dispatching.replace(true);
+        let before = self.dispatching.replace(match self.shared.flavor {
+            Flavor::MultiThread => Dispatching::Tasks,
+            Flavor::CurrentThread => Dispatching::Calls,
+        });
         self.dispatched.set(0);
         wake();
         self.dispatching.set(before);

@@ -99,16 +99,22 @@ fn schedule_from_outside(task: TaskRef, runtime: *const Shared) {
     upgrade(runtime).inject(task);
 }
 
-/// How the driver's wake-ups on this thread reach a task of this runtime.
+/// Whether the driver is waking tasks on this thread, and how.
 #[inline]
-pub(crate) fn dispatching(runtime: *const Shared) -> Dispatching {
-    with_local(|local| match local {
-        Some(local) if local.dispatching.get() => match local.shared.flavor {
-            Flavor::MultiThread => Dispatching::Tasks,
-            Flavor::CurrentThread if ptr::eq(Arc::as_ptr(&local.shared), runtime) => Dispatching::Calls,
-            Flavor::CurrentThread => Dispatching::No,
-        },
-        _ => Dispatching::No,
+pub(crate) fn dispatching() -> Dispatching {
+    with_local(|local| local.map_or(Dispatching::No, |local| local.dispatching.get()))
+}
+
+/// On one thread, while the driver wakes tasks: has this one woken in its turn. False if it belongs to another loop.
+#[cold]
+pub(crate) fn wake_in_turn(task: &TaskHandle) -> bool {
+    with_local(|local| {
+        let local = local.expect("the driver is called by a worker");
+        let ours = ptr::eq(Arc::as_ptr(&local.shared), task.task().header().runtime);
+        if ours {
+            local.push_call(Call::Wake(task.clone()));
+        }
+        ours
     })
 }
 
@@ -121,11 +127,6 @@ pub(crate) enum Dispatching {
     Tasks,
     /// It is, and what wakes them lines up: one thread's passes run that first.
     Calls,
-}
-
-/// On the flavour with one thread, on that thread: has something called in the next pass.
-pub(crate) fn call_here(call: Call) {
-    with_local(|local| local.expect("called from a worker").push_call(call));
 }
 
 /// Has a callback called soon, by the loop of this task.
@@ -296,8 +297,15 @@ fn spawn_hidden(shared: &Arc<Shared>, future: impl Future<Output = ()> + Send + 
 /// Gives a new task a copy of its creator's context.
 #[inline]
 fn inherit(task: TaskRef) {
-    if let Some(context) = variables::inherited() {
-        variables::give(task, context);
+    #[cold]
+    fn copy(task: TaskRef) {
+        if let Some(context) = variables::inherited() {
+            variables::give(task, context);
+        }
+    }
+
+    if variables::may_be_set() {
+        copy(task);
     }
 }
 

@@ -7,6 +7,7 @@ use crate::driver::Turn;
 use crate::sleep::Rest;
 use crate::sync::deque::Steal;
 use crate::task::harness::After;
+use crate::task::link;
 
 /// Passes look at descriptors at most this often while there are tasks to run; asyncio does so at each.
 const TURN_PERIOD: std::time::Duration = std::time::Duration::from_micros(20);
@@ -34,7 +35,7 @@ impl Local {
                 }
             }
             if last || halt() {
-                return;
+                return link::forget();
             }
         }
     }

@@ -13,7 +13,7 @@ use super::cancel::{self, Due, Inside};
 use super::header::TaskRef;
 use super::id::TaskId;
 use super::join::Join;
-use super::state::Ended;
+use super::state::{Ended, Wake};
 use crate::{scheduler, variables};
 
 /// A task, whatever it returns: what [`current_task`](crate::current_task) and [`all_tasks`](crate::all_tasks) give.
@@ -125,6 +125,14 @@ impl TaskHandle {
     pub(crate) fn wake(self) {
         let this = std::mem::ManuallyDrop::new(self);
         this.0.wake();
+    }
+
+    /// Wakes the task, which the driver does on one thread.
+    #[cold]
+    pub(crate) fn wake_in_turn(self) {
+        if !scheduler::wake_in_turn(&self) && self.0.header().state.wake(false, false) == Wake::Schedule {
+            scheduler::schedule(self.0);
+        }
     }
 
     /// Where the task was created.

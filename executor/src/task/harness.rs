@@ -9,7 +9,7 @@ use super::cancel;
 use super::failure::{Failure, Panicked};
 use super::handle::TaskHandle;
 use super::header::{Header, Payload, TaskRef};
-use super::link::{self, AwaitLink};
+use super::link;
 use super::state::{Complete, Ended, Start, Step, Suspend};
 use super::waker;
 use crate::clock;
@@ -45,6 +45,7 @@ pub(crate) fn step(task: TaskRef, start: Start, manner: Manner) -> After {
     let header = task.header();
     if manner.links {
         header.drop_link();
+        link::forget();
     }
     // SAFETY: a task that is running is alive, until its last transition, before which the guard is dropped.
     let guard = unsafe { context::enter(task.as_ptr().cast(), manner.budget) };
@@ -63,7 +64,6 @@ pub(crate) fn step(task: TaskRef, start: Start, manner: Manner) -> After {
     let waker = waker::borrowed(task);
     // SAFETY: the task is running, and on this worker alone; the future has not completed.
     let polled = unsafe { (header.vtable.poll)(task.pointer(), &mut Context::from_waker(&waker)) };
-    let noted = if manner.links { link::noted() } else { None };
     match polled {
         Poll::Pending => {
             let ending = guard.ending();
@@ -78,7 +78,7 @@ pub(crate) fn step(task: TaskRef, start: Start, manner: Manner) -> After {
                     header.state.set_heavy(heavy);
                 }
             }
-            suspend(task, ending, noted, manner)
+            suspend(task, ending, manner)
         }
         Poll::Ready(Ok(())) if guard.undelivered() => {
             drop(guard);
@@ -106,10 +106,10 @@ pub(crate) fn abandon(task: TaskRef) {
 }
 
 #[inline]
-fn suspend(task: TaskRef, ending: context::Ending, noted: Option<AwaitLink>, manner: Manner) -> After {
+fn suspend(task: TaskRef, ending: context::Ending, manner: Manner) -> After {
     let header = task.header();
     let linked = if manner.links {
-        header.set_link(ending.wait, noted)
+        header.set_link(ending.wait)
     } else {
         header.set_wait(ending.wait);
         false

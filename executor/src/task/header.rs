@@ -22,11 +22,11 @@ use super::extras::Extras;
 use super::failure::Failure;
 use super::handle::TaskHandle;
 use super::id::TaskId;
-use super::link::{self, AwaitLink, Target};
+use super::link::{self, Target};
 use super::report::{self, Report};
 use super::state::{State, Wake};
 use super::waiters::Waiters;
-use crate::scheduler::{Call, Dispatching, Shared, schedule};
+use crate::scheduler::{Dispatching, Shared, dispatching, schedule};
 use crate::sync::Backoff;
 use crate::sync::alloc::dealloc;
 use crate::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::*};
@@ -149,7 +149,7 @@ impl Header {
 
     /// Where requests follow links, suspends the task on what its poll left behind: a link owns a reference. True if there
     /// is one.
-    pub(crate) fn set_link(&self, wait: WaitWord, noted: Option<AwaitLink>) -> bool {
+    pub(crate) fn set_link(&self, wait: WaitWord) -> bool {
         self.set_wait(wait);
         let this = TaskRef::new(self.into());
         let linked = match self.link() {
@@ -158,7 +158,7 @@ impl Header {
                 target.header().state.add_ref();
                 true
             }
-            Some(Link::Object(target)) => noted.is_some_and(|noted| noted.into_owned(target.cast())),
+            Some(Link::Object(target)) => link::own_noted(target.cast()),
             Some(Link::Task(_)) => false,
             None => return false,
         };
@@ -273,9 +273,9 @@ impl TaskRef {
     /// Wakes the task and gives up a reference.
     #[inline]
     pub(crate) fn wake(self) {
-        let dispatching = crate::scheduler::dispatching(self.header().runtime);
+        let dispatching = dispatching();
         if dispatching == Dispatching::Calls {
-            return crate::scheduler::call_here(Call::Wake(TaskHandle::from_owned(self)));
+            return TaskHandle::from_owned(self).wake_in_turn();
         }
         match self.header().state.wake(dispatching == Dispatching::Tasks, true) {
             Wake::Nothing => {}
@@ -287,9 +287,9 @@ impl TaskRef {
     /// Wakes the task.
     #[inline]
     pub(crate) fn wake_by_ref(self) {
-        let dispatching = crate::scheduler::dispatching(self.header().runtime);
+        let dispatching = dispatching();
         if dispatching == Dispatching::Calls {
-            return crate::scheduler::call_here(Call::Wake(TaskHandle::new(self)));
+            return TaskHandle::new(self).wake_in_turn();
         }
         if self.header().state.wake(dispatching == Dispatching::Tasks, false) == Wake::Schedule {
             schedule(self);
@@ -324,9 +324,20 @@ impl TaskRef {
     }
 
     /// Drops what a complete task ended with.
+    #[inline]
     pub(crate) fn drop_outcome(self) {
+        if !self.header().state.is_plain_value() {
+            return self.drop_special();
+        }
+        // SAFETY: the task ended with a value that nobody has moved out; the caller is its last owner.
+        unsafe { (self.header().vtable.drop_output)(self.0) };
+    }
+
+    /// Drops an output that may have to be reported, or a failure.
+    #[cold]
+    fn drop_special(self) {
         match self.header().state.ended() {
-            // SAFETY: the task ended with a value that nobody has moved out; the caller is its last owner.
+            // SAFETY: as in `drop_outcome`.
             Some(super::state::Ended::Value) => unsafe {
                 report::before_drop(self);
                 (self.header().vtable.drop_output)(self.0);

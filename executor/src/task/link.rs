@@ -67,28 +67,25 @@ impl std::fmt::Debug for AwaitLink {
     }
 }
 
-/// What the poll that has just returned noted last.
-pub(crate) fn noted() -> Option<AwaitLink> {
-    NOTED.take()
+/// The poll that has just returned noted that it awaits the object at this address: a suspended task comes to own the link,
+/// by the address. False if that is not the last that was noted.
+pub(crate) fn own_noted(address: *const ()) -> bool {
+    let Some(link) = NOTED.take().filter(|link| link.address() == address) else { return false };
+    // `give_back` drops this count.
+    let _owned = Arc::into_raw(link.0);
+    true
 }
 
-impl AwaitLink {
-    /// The link as a task that is suspended on it owns it, if it is to the object at this address.
-    pub(crate) fn into_owned(self, address: *const ()) -> bool {
-        let found = self.address() == address;
-        if found {
-            // `give_back` drops this count.
-            let _owned = Arc::into_raw(self.0);
-        }
-        found
-    }
+/// What an earlier poll noted leads nowhere any more.
+pub(crate) fn forget() {
+    NOTED.take();
 }
 
 /// The task is suspended no longer.
 ///
 /// # Safety
 ///
-/// `link` was made by [`AwaitLink::into_owned`] and is given back once.
+/// `link` is the address given to an [`own_noted`] that returned true, and is given back once.
 pub(crate) unsafe fn give_back(link: *const Target) {
     // SAFETY: as the caller says, `link` owns a count.
     drop(unsafe { Arc::from_raw(link) });

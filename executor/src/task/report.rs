@@ -75,10 +75,8 @@ pub(crate) fn looked_at(task: TaskRef) {
 /// # Safety
 ///
 /// The task ended with a value, which is there; the caller is its last owner.
+#[cold]
 pub(crate) unsafe fn before_drop(task: TaskRef) {
-    if !task.header().state.reports() {
-        return;
-    }
     let report = task.header().extras().report.lock().take();
     if let Some(Report::Errors { error, exceptions }) = report {
         // SAFETY: `report_err` left the function for this very type; the rest as the caller says.

@@ -383,6 +383,13 @@ impl State {
         self.0.fetch_or(REPORTS, Relaxed);
     }
 
+    /// Whether the task ended with a value that nobody has to hear of.
+    #[inline]
+    pub(crate) fn is_plain_value(&self) -> bool {
+        // Acquire: as for `ended`.
+        self.0.load(Acquire) & (COMPLETE | CANCELLED | PANICKED | REPORTS) == COMPLETE
+    }
+
     /// Whether an error in the output may be owed to the exception handler.
     #[inline]
     pub(crate) fn reports(&self) -> bool {

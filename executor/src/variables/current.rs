@@ -99,6 +99,14 @@ fn at_place<R>(f: impl FnOnce(Place<'_>) -> R) -> R {
     })
 }
 
+/// Whether there may be a current context, at the price of two comparisons.
+#[inline]
+pub(crate) fn may_be_set() -> bool {
+    let task = NonNull::new(current_task().cast_mut());
+    !FRAME.with(Cell::get).is_null()
+        || task.is_none_or(|task| TaskRef::new(task.cast()).header().try_extras().is_some())
+}
+
 /// Looks at the current context; `None` if there is none yet, as nothing was ever set in it.
 #[inline]
 pub(super) fn with<R>(look: impl FnOnce(Option<&Context>) -> R) -> R {
@@ -131,6 +139,7 @@ pub(super) fn is_over() -> bool {
     at_place(|place| matches!(place, Place::Thread) && AMBIENT.try_with(|_| ()).is_err())
 }
 
+#[cold]
 fn with_ambient<R>(look: impl FnOnce(Option<&Context>) -> R) -> R {
     // A copy of the handle, so that a thread that is ending, and has none any more, is not a case of its own.
     let context = AMBIENT.try_with(|ambient| ambient.borrow().clone()).ok().flatten();

@@ -20,6 +20,7 @@ pub use context::{Context, copy_context, run_in_context, try_copy_context};
 pub use token::Token;
 pub use var::ContextVar;
 
+pub(crate) use current::may_be_set;
 pub(crate) use own::{OwnContext, give};
 // What a new task, or a callback, gets.
 pub(crate) use context::try_copy_context as inherited;
