@@ -114,17 +114,36 @@ fn default_handler(context: &ExceptionContext) {
     quietly(|| eprintln!("kumihimo: {context}"));
 }
 
-/// What a failed task owes to somebody: if it is dropped unseen, the loop's handler hears of it.
-pub(crate) struct Unretrieved {
+/// Whom to tell of a panic that nobody has looked at: taken by whoever looks or tells.
+#[derive(Default)]
+pub(crate) struct Unretrieved(Mutex<Option<Box<Debt>>>);
+
+/// What is owed to the loop's handler.
+pub(crate) struct Debt {
     pub(crate) exceptions: Arc<Exceptions>,
     pub(crate) task: TaskHandle,
+    /// What the panic said.
+    pub(crate) panic: Arc<str>,
 }
 
 impl Unretrieved {
-    /// Nobody has looked.
-    pub(crate) fn report(self, message: &str, exception: impl fmt::Display) {
-        let context = ExceptionContext::new(message).with_exception(exception);
-        self.exceptions.call(&context.with_task(self.task));
+    pub(crate) fn set(&self, debt: Debt) {
+        *self.0.lock() = Some(Box::new(debt));
+    }
+
+    /// Somebody has looked.
+    pub(crate) fn clear(&self) {
+        let debt = self.0.lock().take();
+        drop(debt);
+    }
+
+    /// Nobody has looked: tells the handler, unless that was done.
+    pub(crate) fn report(&self, message: &str) {
+        let debt = self.0.lock().take();
+        if let Some(debt) = debt {
+            let context = ExceptionContext::new(message).with_exception(&debt.panic);
+            debt.exceptions.call(&context.with_task(debt.task));
+        }
     }
 }
 

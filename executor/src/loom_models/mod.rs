@@ -10,6 +10,7 @@ mod cancelling;
 mod closing;
 mod lifo;
 mod quarantine;
+mod settling;
 mod sleeping;
 mod stage;
 mod waking;

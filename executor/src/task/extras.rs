@@ -7,6 +7,7 @@ use kumihimo_context::CancelMessage;
 use super::failure::quietly;
 use super::report::Report;
 use super::shared::CloneFn;
+use crate::exceptions::Unretrieved;
 use crate::scheduler::Shared;
 use crate::sync::Mutex;
 use crate::variables::OwnContext;
@@ -22,6 +23,8 @@ pub(crate) struct Extras {
     pub(crate) promised_by: Mutex<Option<Arc<Shared>>>,
     /// What is owed to somebody if the task ends in an `Err` that nobody looks at.
     pub(crate) report: Mutex<Option<Report>>,
+    /// Of a task that panicked: whom to tell if nobody looks.
+    pub(crate) panicked: Mutex<Option<Arc<Unretrieved>>>,
     /// How to clone the output, once a `SharedTask` was made; held while cloning it.
     pub(crate) sharing: Mutex<Option<CloneFn>>,
     /// The context, if a variable was set in it or one was given.

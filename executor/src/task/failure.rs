@@ -26,11 +26,11 @@ pub(crate) struct Panicked {
     /// Its text, for everybody.
     message: Arc<str>,
     /// Who hears of it if nobody looks.
-    unretrieved: Mutex<Option<Unretrieved>>,
+    unretrieved: Option<Arc<Unretrieved>>,
 }
 
 impl Panicked {
-    pub(crate) fn new(payload: Payload, unretrieved: Option<Unretrieved>) -> Panicked {
+    pub(crate) fn new(payload: Payload, unretrieved: Option<Arc<Unretrieved>>) -> Panicked {
         let message = if let Some(text) = payload.downcast_ref::<&'static str>() {
             Arc::from(*text)
         } else if let Some(text) = payload.downcast_ref::<String>() {
@@ -38,7 +38,7 @@ impl Panicked {
         } else {
             Arc::from("a panic whose payload is not a string")
         };
-        Panicked { payload: Mutex::new(Some(payload)), message, unretrieved: Mutex::new(unretrieved) }
+        Panicked { payload: Mutex::new(Some(payload)), message, unretrieved }
     }
 
     /// The payload for the first who asks, the message for others.
@@ -47,17 +47,15 @@ impl Panicked {
         self.payload.lock().take().unwrap_or_else(|| Box::new(self.message.to_string()))
     }
 
-    /// Somebody has looked, or need not: nobody else hears of it.
-    pub(crate) fn retrieve(&self) {
-        let unretrieved = self.unretrieved.lock().take();
-        drop(unretrieved);
+    /// What it said.
+    pub(crate) fn message(&self) -> &Arc<str> {
+        &self.message
     }
 
-    /// Tells the loop's handler, if nobody has looked.
-    pub(crate) fn report(&self, message: &str) {
-        let unretrieved = self.unretrieved.lock().take();
-        if let Some(unretrieved) = unretrieved {
-            unretrieved.report(message, &self.message);
+    /// Somebody has looked: nobody else hears of it.
+    fn retrieve(&self) {
+        if let Some(unretrieved) = &self.unretrieved {
+            unretrieved.clear();
         }
     }
 
@@ -76,7 +74,9 @@ impl Panicked {
 
 impl Drop for Panicked {
     fn drop(&mut self) {
-        self.report(NEVER_RETRIEVED);
+        if let Some(unretrieved) = &self.unretrieved {
+            unretrieved.report(NEVER_RETRIEVED);
+        }
         if let Some(payload) = self.payload.lock().take() {
             quietly(|| drop(payload));
         }

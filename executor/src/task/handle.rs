@@ -229,6 +229,14 @@ impl fmt::Debug for TaskHandle {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallbackId(Option<u64>);
 
+impl CallbackId {
+    /// Whether the task had not ended when the callback was added.
+    #[cfg(all(test, kumihimo_loom))]
+    pub(crate) fn is_pending(self) -> bool {
+        self.0.is_some()
+    }
+}
+
 /// See [`TaskHandle::wait_end`].
 #[derive(Debug)]
 #[must_use = "a future does nothing unless it is awaited"]

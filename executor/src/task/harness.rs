@@ -1,5 +1,6 @@
 //! One step of a task, from the queue to what comes of it.
 
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::link;
 use super::state::{Complete, Ended, Start, Step, Suspend};
 use super::waker;
 use crate::clock;
-use crate::exceptions::Unretrieved;
+use crate::exceptions::{Debt, Unretrieved};
 use crate::scheduler::{Flavor, Shared};
 
 /// A poll longer than this makes its task *heavy*: before the reactor next has it polled, somebody else takes the
@@ -156,11 +157,16 @@ fn end_cancelled(task: TaskRef, guard: PollGuard, message: CancelMessage) -> Aft
 #[cold]
 fn end_panicked(task: TaskRef, guard: PollGuard, payload: Payload) -> After {
     drop(guard);
+    if task.header().is_quiet() {
+        return fail(task, Failure::Panicked(Panicked::new(payload, None)));
+    }
+    let unretrieved = Arc::<Unretrieved>::default();
+    *task.header().extras().panicked.lock() = Some(unretrieved.clone());
+    let panicked = Panicked::new(payload, Some(unretrieved.clone()));
     // SAFETY: the task has not ended, so its runtime is alive.
     let exceptions = unsafe { &*task.header().runtime }.exceptions.clone();
-    let unretrieved =
-        (!task.header().is_quiet()).then(|| Unretrieved { exceptions, task: TaskHandle::new(task) });
-    fail(task, Failure::Panicked(Panicked::new(payload, unretrieved)))
+    unretrieved.set(Debt { exceptions, task: TaskHandle::new(task), panic: panicked.message().clone() });
+    fail(task, Failure::Panicked(panicked))
 }
 
 #[cold]

@@ -3,10 +3,9 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use super::failure::{Failure, quietly};
+use super::failure::quietly;
 use super::handle::TaskHandle;
 use super::header::TaskRef;
-use super::join;
 use super::owned::Task;
 use super::state::Ended;
 use crate::exceptions::{ExceptionContext, Exceptions, NEVER_RETRIEVED};
@@ -47,12 +46,17 @@ impl<T, E: Display> Task<Result<T, E>> {
     /// ```
     #[must_use = "dropping a Task detaches it; use `drop` to say that this is meant"]
     pub fn report_err(self) -> Task<Result<T, E>> {
+        match scheduler::exceptions_here(self.task().header().runtime) {
+            Some(exceptions) => self.report_err_to(&exceptions),
+            None => self,
+        }
+    }
+
+    pub(crate) fn report_err_to(self, exceptions: &Arc<Exceptions>) -> Task<Result<T, E>> {
         let header = self.task().header();
         let mut report = header.extras().report.lock();
-        if report.is_none()
-            && let Some(exceptions) = scheduler::exceptions_here(header.runtime)
-        {
-            *report = Some(Report::Errors { error: error_text::<T, E>, exceptions });
+        if report.is_none() {
+            *report = Some(Report::Errors { error: error_text::<T, E>, exceptions: exceptions.clone() });
         }
         drop(report);
         header.state.set_reports();
@@ -103,30 +107,23 @@ impl TaskHandle {
     /// Reports the task's failure, if it has failed and nobody has looked: at the end of a loop.
     pub fn report_unretrieved(&self, message: &str) {
         let task = self.task();
-        if !task.header().state.try_add_interest() {
-            // Nobody owns what it ended with; it was reported when that was dropped.
+        let Some(extras) = task.header().try_extras() else { return };
+        let panicked = extras.panicked.lock().clone();
+        if let Some(panicked) = panicked {
+            panicked.report(message);
+        }
+        if task.header().state.ended() != Some(Ended::Value) {
             return;
         }
-        match task.header().state.ended() {
-            Some(Ended::Panicked) => {
-                if let Failure::Panicked(panicked) = join::failure(task) {
-                    panicked.report(message);
-                }
-            }
-            Some(Ended::Value) => {
-                let mut report = task.header().extras().report.lock();
-                if let Some(Report::Errors { error, exceptions }) = report.take() {
-                    // SAFETY: the interest that was added keeps the value in place, and who wants to move it out takes the
-                    // lock first.
-                    let text = unsafe { text_of(task, error) };
-                    // The handler may look at the task.
-                    drop(report);
-                    tell(task, text, &exceptions, message);
-                }
-            }
-            _ => {}
+        let mut report = extras.report.lock();
+        if let Some(Report::Errors { error, exceptions }) = report.take() {
+            // SAFETY: the task ended with a value. It is there: whoever moves or drops it takes the report away first, which
+            // was here until now, and this holds its lock.
+            let text = unsafe { text_of(task, error) };
+            // The handler may look at the task.
+            drop(report);
+            tell(task, text, &exceptions, message);
         }
-        task.drop_interest(false);
     }
 
     /// The task's failure concerns nobody: it is not reported.

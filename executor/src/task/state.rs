@@ -342,11 +342,6 @@ impl State {
         }
     }
 
-    /// One more owner of the output, if there is any.
-    pub(crate) fn try_add_interest(&self) -> bool {
-        self.update(|s| if s & INTEREST_MASK == 0 { (s, false) } else { (s + INTEREST, true) })
-    }
-
     /// One owner of the output less. `taken`: the output was moved out.
     #[inline]
     pub(crate) fn drop_interest(&self, taken: bool) -> Dropped {
