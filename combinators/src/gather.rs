@@ -192,7 +192,31 @@ impl Observer for Reports {
     }
 }
 
-impl<C: Children, S> Core<C, S> {
+/// Why a gather stops before all have ended.
+trait Reason {
+    /// Because a child was cancelled.
+    fn is_cancelled(&self) -> bool;
+}
+
+impl Reason for TaskError {
+    fn is_cancelled(&self) -> bool {
+        TaskError::is_cancelled(self)
+    }
+}
+
+impl Reason for Infallible {
+    fn is_cancelled(&self) -> bool {
+        match *self {}
+    }
+}
+
+impl<E> Reason for Result<E, TaskError> {
+    fn is_cancelled(&self) -> bool {
+        self.as_ref().is_err_and(TaskError::is_cancelled)
+    }
+}
+
+impl<C: Children, S: Reason> Core<C, S> {
     fn new(mut children: C, until: Until) -> Core<C, S> {
         let left = children.len();
         let inner = Inner { ended: Vec::new(), left, until, waker: None, requested: None };
@@ -225,6 +249,9 @@ impl<C: Children, S> Core<C, S> {
         }
         if !ended && let Some(message) = self.forward.take() {
             self.request(message);
+        }
+        if ended && self.ends_cancelled() {
+            self.forward.absorb();
         }
         ready!(self.leaf.enter(cx));
         while !ended {
@@ -271,6 +298,14 @@ impl<C: Children, S> Core<C, S> {
                 Some(message) => child.cancel_with(message.clone()),
                 None => child.cancel(),
             };
+        }
+    }
+
+    /// Whether what has been found makes the gather raise a cancellation.
+    fn ends_cancelled(&self) -> bool {
+        match &self.stop {
+            Some(reason) => reason.is_cancelled(),
+            None => self.reports.lock().requested.is_some(),
         }
     }
 

@@ -58,6 +58,17 @@ impl Forward {
         Some(poll_context::take_message())
     }
 
+    /// What was awaited has ended cancelled, and is about to be [raised](Self::raise): a request that is being delivered is
+    /// answered by that.
+    #[inline]
+    pub fn absorb(&mut self) {
+        let flags = poll_context::flags();
+        if flags & DELIVERING != 0 {
+            poll_context::set_flags(flags & !DELIVERING);
+            drop(poll_context::take_message());
+        }
+    }
+
     /// Gives a request back that [`take`](Self::take) took, because what was awaited turns out to have ended: the
     /// delivery goes on.
     #[cold]

@@ -3,7 +3,7 @@
 use std::task::Poll;
 
 use crate::cancelled::{CancelMessage, CancelledError};
-use crate::poll_context::{self, DELIVERING, DISCARDING, RAISING};
+use crate::poll_context::{self, AGAIN, DELIVERING, DISCARDING, RAISING};
 
 /// What came of polling the inside of a scope.
 #[derive(Debug)]
@@ -71,6 +71,8 @@ struct Mask {
     flags: Restore,
     /// What the raise outside carries.
     message: CancelMessage,
+    /// Whether the task was to be polled again before the inside was polled.
+    again: u8,
 }
 
 impl Mask {
@@ -78,15 +80,17 @@ impl Mask {
     fn new() -> Mask {
         let flags = poll_context::flags();
         if flags & RAISING == 0 {
-            return Mask { flags: Restore(0, RAISING), message: None };
+            return Mask { flags: Restore(0, RAISING), message: None, again: flags & AGAIN };
         }
         poll_context::set_flags(flags & !RAISING);
-        Mask { flags: Restore(RAISING, RAISING), message: poll_context::take_message() }
+        let message = poll_context::take_message();
+        Mask { flags: Restore(RAISING, RAISING), message, again: flags & AGAIN }
     }
 
     #[cold]
     fn caught<T>(self) -> Scoped<T> {
-        poll_context::set_flags(poll_context::flags() & !(DELIVERING | RAISING));
+        // What gave way in there is dropped: nobody is left who wants to be polled again.
+        poll_context::set_flags(poll_context::flags() & !(DELIVERING | RAISING | AGAIN) | self.again);
         Scoped::Cancelled(CancelledError::new(poll_context::take_message()))
     }
 }

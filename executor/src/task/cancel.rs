@@ -100,8 +100,15 @@ impl Round {
         if header.is_promise() {
             return promise::cancel(task, self.message.clone());
         }
-        if self.pass_on(header) {
-            return true;
+        match self.pass_on(header) {
+            Way::Past => return true,
+            Way::AtTheEnd if header.state.request_with_wake_up() => {
+                let mut requests = header.extras().requests.lock();
+                requests.count += 1;
+                requests.message = self.message.clone();
+                return true;
+            }
+            Way::AtTheEnd | Way::No => {}
         }
         let mut requests = header.extras().requests.lock();
         let request = header.state.request();
@@ -121,19 +128,22 @@ impl Round {
         true
     }
 
-    /// Lets the request go past a task that is suspended on a link; false if it isn't.
-    fn pass_on(&mut self, header: &Header) -> bool {
+    /// Lets the request go past a task that is suspended on a link.
+    fn pass_on(&mut self, header: &Header) -> Way {
         if self.passed >= MAX_PASSED {
-            return false;
+            return Way::No;
         }
         let mut inner = match linked(header) {
             Some(Link::Task(inner)) => vec![TaskHandle::new(inner)],
             // SAFETY: the task owns its link until it runs again.
             Some(Link::Object(target)) => unsafe { &*target }.request(&self.message),
-            None => return false,
+            None => return Way::No,
         };
-        if inner.is_empty() || !header.state.pass_on() {
-            return false;
+        if inner.is_empty() {
+            return Way::AtTheEnd;
+        }
+        if !header.state.pass_on() {
+            return Way::No;
         }
         let mut requests = header.extras().requests.lock();
         requests.count += 1;
@@ -143,8 +153,19 @@ impl Round {
         self.passed += 1;
         inner.reverse();
         self.next.append(&mut inner);
-        true
+        Way::Past
     }
+}
+
+/// Where a request goes that comes to a suspended task.
+#[derive(Debug, PartialEq, Eq)]
+enum Way {
+    /// Past it, to what it awaits.
+    Past,
+    /// What it awaits has ended but for telling so, and can't be cancelled any more.
+    AtTheEnd,
+    /// To the task itself.
+    No,
 }
 
 /// What became of a request to a part of a task.
@@ -170,7 +191,7 @@ pub(crate) fn cancel_inside(task: TaskRef, inside: WaitWord, message: CancelMess
     let header = task.header();
     if header.wait() == inside {
         let mut round = Round { message, passed: 0, next: Vec::new() };
-        if round.pass_on(header) {
+        if round.pass_on(header) == Way::Past {
             while let Some(task) = round.next.pop() {
                 round.request(task.task());
             }

@@ -35,9 +35,13 @@ impl Join {
             }
             task.wait_complete();
         }
+        let ended = header.state.ended().expect("the task has ended");
+        if ended == Ended::Cancelled {
+            self.forward.absorb();
+        }
         ready!(self.leaf.enter(cx));
         self.registered = Registered::No;
-        Poll::Ready(header.state.ended().expect("the task has ended"))
+        Poll::Ready(ended)
     }
 
     /// As [`poll_end`](Self::poll_end), but a cancellation is for the awaiter alone: to it, this is a leaf.

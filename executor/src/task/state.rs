@@ -300,6 +300,15 @@ impl State {
         })
     }
 
+    /// A request to a task that is suspended on what can't be cancelled any more, and will wake it: delivered then, unless it
+    /// is taken back. False if the task is not suspended.
+    pub(crate) fn request_with_wake_up(&self) -> bool {
+        self.update(|s| match s & (SCHEDULED | RUNNING | COMPLETE | COMMITTED) {
+            0 => ((s & !PASSED_ON) | PENDING, true),
+            _ => (s, false),
+        })
+    }
+
     /// Notes that a request went past this suspended task; false if it is not suspended.
     pub(crate) fn pass_on(&self) -> bool {
         self.update(|s| match s & (SCHEDULED | RUNNING | COMPLETE | COMMITTED) {
