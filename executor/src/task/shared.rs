@@ -153,6 +153,6 @@ impl<T> Drop for SharedTask<T> {
 
 impl<T> fmt::Debug for SharedTask<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.handle.fmt(f)
+        fmt::Debug::fmt(&**self, f)
     }
 }
