@@ -106,7 +106,11 @@ pub use run::run;
 pub use runner::Runner;
 
 pub use kumihimo_blocking_pool::to_thread;
-pub use kumihimo_combinators::{catch_cancelled, finally, gather, shield, try_gather};
+pub use kumihimo_combinators::{
+    AllCompleted, AsCompleted, Done, ExceptionGroup, FirstCompleted, ReturnWhen, TaskGroup, Timeout,
+    TimeoutError, as_completed, catch_cancelled, finally, gather, shield, task_group, timeout, timeout_at,
+    try_gather, wait, wait_for,
+};
 pub use kumihimo_context::CancelledError;
 pub use kumihimo_executor::{
     CallbackId, Context, ContextVar, ExceptionContext, InvalidStateError, PanicError, Promise, ResultError,
@@ -124,8 +128,9 @@ pub use kumihimo_macros::{main, test};
 pub mod future {
     pub use kumihimo_blocking_pool::ToThread;
     pub use kumihimo_combinators::{
-        CatchCancelled, Children, Finally, FinallyOrSpawn, Gather, Gatherable, Outcomes, Shield, TryChildren,
-        TryGather,
+        AsCompletedWithin, AsTask, CatchCancelled, Children, Fallible, Finally, FinallyOrSpawn, Gather,
+        Gatherable, Lend, Next, NextWithin, Outcomes, Shield, TryChildren, TryGather, Wait, WaitFor,
+        Waitable, WithTaskGroup, WithTimeout,
     };
     pub use kumihimo_executor::{Outcome, WaitEnd, YieldNow};
     pub use kumihimo_reactor::{Sleep, SleepWith};

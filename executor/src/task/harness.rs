@@ -198,7 +198,11 @@ fn end(task: TaskRef, ended: Ended) -> After {
 #[inline]
 pub(crate) fn complete(task: TaskRef, ended: Ended, runtime: *const Shared) {
     let header = task.header();
-    let told = header.waiters.close();
+    let mut told = header.waiters.close();
+    if ended == Ended::Value {
+        // SAFETY: the output was stored, and owners find it only once the task is complete.
+        unsafe { told.judge(task) };
+    }
     let (ended, complete) = match header.state.complete(ended) {
         Complete::Undelivered => {
             // A request came during the very last steps. Who finds the waiters closed waits for this destructor.

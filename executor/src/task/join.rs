@@ -11,7 +11,7 @@ use super::cancel::{self, Passed};
 use super::failure::{Failure, TaskError};
 use super::header::{Header, TaskRef};
 use super::state::Ended;
-use super::waiters::{Observer, Registered};
+use super::waiters::{Observer, Observing, Registered};
 
 /// The part of a future that waits for a task's end.
 #[derive(Debug, Default)]
@@ -66,7 +66,9 @@ impl Join {
     /// Has an observer told of the end, in place of whoever waited through this before.
     pub(crate) fn observe(&mut self, task: TaskRef, observer: Arc<dyn Observer>, index: usize) -> bool {
         self.leave(task);
-        let observed = task.header().waiters.observe(observer, index, &mut self.registered);
+        let observing = Observing { observer, index, is_err: None, failed: false };
+        // SAFETY: nothing looks at the output.
+        let observed = unsafe { task.header().waiters.observe(observing, &mut self.registered) };
         if !observed {
             task.wait_complete();
         }

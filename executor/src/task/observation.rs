@@ -3,8 +3,12 @@
 use std::sync::Arc;
 
 use super::handle::TaskHandle;
+use super::header::TaskRef;
+use super::owned::Task;
+use super::promise::Promise;
+use super::shared::SharedTask;
 use super::state::Ended;
-use super::waiters::{Observer, Registered};
+use super::waiters::{IsErr, Observer, Observing, Registered};
 use crate::scheduler;
 
 /// An observer's registration with a task; dropping it ends it.
@@ -21,14 +25,66 @@ impl TaskHandle {
     ///
     /// It counts neither as awaiting the task nor as looking at its end.
     pub fn observe(&self, observer: Arc<dyn Observer>, index: usize) -> Observation {
-        let mut observation = Observation { task: self.clone(), registered: Registered::No };
-        let header = self.task().header();
-        if !header.waiters.observe(observer.clone(), index, &mut observation.registered) {
-            self.task().wait_complete();
-            let with_value = header.state.ended() == Some(Ended::Value);
-            scheduler::tell_soon(observer, index, with_value);
-        }
-        observation
+        // SAFETY: nothing looks at the output.
+        unsafe { observe(self.task(), observer, index, None) }
+    }
+}
+
+/// Has `observer` told when the task ends, and, if `is_err` is there, of an output that is an `Err` as of none.
+///
+/// # Safety
+///
+/// Where `is_err` is there, it looks at the type of the output, and the caller owns the output, which was not moved out.
+unsafe fn observe(
+    task: TaskRef,
+    observer: Arc<dyn Observer>,
+    index: usize,
+    is_err: Option<IsErr>,
+) -> Observation {
+    let mut observation = Observation { task: TaskHandle::new(task), registered: Registered::No };
+    let header = task.header();
+    let observing = Observing { observer: observer.clone(), index, is_err, failed: false };
+    // SAFETY: as the caller says.
+    if !unsafe { header.waiters.observe(observing, &mut observation.registered) } {
+        task.wait_complete();
+        // SAFETY: the task ended with a value, which the caller's ownership keeps in place. Other owners may clone it
+        // meanwhile, but whether it is an `Err` nobody can change who has no more than a shared reference.
+        let is_ok = || is_err.is_none_or(|is_err| !unsafe { is_err(task.stage::<()>()) });
+        let with_value = header.state.ended() == Some(Ended::Value) && is_ok();
+        scheduler::tell_soon(observer, index, with_value);
+    }
+    observation
+}
+
+unsafe fn is_err<T, E>(output: *const ()) -> bool {
+    // SAFETY: the caller gives a live `Result<T, E>`.
+    unsafe { &*output.cast::<Result<T, E>>() }.is_err()
+}
+
+impl<T, E> Task<Result<T, E>> {
+    /// As [`observe`](TaskHandle::observe), where an `Err` counts as no value.
+    ///
+    /// It does not count as looking at the error either.
+    pub fn observe_ok(&self, observer: Arc<dyn Observer>, index: usize) -> Observation {
+        let is_err: Option<IsErr> = if self.is_taken() { None } else { Some(is_err::<T, E>) };
+        // SAFETY: this is an owner, and the output, a `Result<T, E>`, was not moved out.
+        unsafe { observe(self.task(), observer, index, is_err) }
+    }
+}
+
+impl<T, E> SharedTask<Result<T, E>> {
+    /// As [`Task::observe_ok`].
+    pub fn observe_ok(&self, observer: Arc<dyn Observer>, index: usize) -> Observation {
+        let is_err: Option<IsErr> = if self.is_taken() { None } else { Some(is_err::<T, E>) };
+        // SAFETY: as for a `Task`.
+        unsafe { observe(self.task(), observer, index, is_err) }
+    }
+}
+
+impl<T, E> Promise<Result<T, E>> {
+    /// As [`Task::observe_ok`].
+    pub fn observe_ok(&self, observer: Arc<dyn Observer>, index: usize) -> Observation {
+        self.owner().observe_ok(observer, index)
     }
 }
 

@@ -56,6 +56,11 @@ struct Output<T>(PhantomData<T>);
 unsafe impl<T: Send + Sync> Sync for Output<T> {}
 
 impl<T> Task<T> {
+    /// Whether the output was moved out.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.taken
+    }
+
     /// Takes over an interest.
     pub(crate) fn from_owned(task: TaskRef) -> Task<T> {
         Task::from_parts(task, Join::default(), false)

@@ -79,6 +79,11 @@ impl<T: Send + 'static> Promise<T> {
 }
 
 impl<T> Promise<T> {
+    /// Who owns the value.
+    pub(crate) fn owner(&self) -> &Task<T> {
+        &self.0.task
+    }
+
     /// Sets the value, and readies whoever waits for it.
     ///
     /// # Errors

@@ -104,6 +104,13 @@ impl<T: Clone> SharedTask<T> {
     }
 }
 
+impl<T> SharedTask<T> {
+    /// Whether the output had been moved out when this was made.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.taken
+    }
+}
+
 impl<T> From<SharedTask<T>> for Task<T> {
     /// The same task, as one more owner among those that share it; the last of them moves the output out.
     fn from(shared: SharedTask<T>) -> Task<T> {

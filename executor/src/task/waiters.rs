@@ -34,7 +34,7 @@ const TAGS: usize = 3;
 /// Is told that a task has ended: on several workers at once, by the one that ran it; on one thread by the loop, in its next
 /// pass. Must be quick and must not panic.
 pub trait Observer: Send + Sync {
-    /// The task registered under this index has ended, with a value or not.
+    /// The task registered under this index has ended, with a value or not. To who observes its `Ok`, an `Err` is none.
     fn ended(&self, index: usize, with_value: bool);
 }
 
@@ -51,10 +51,24 @@ enum Waiter {
     /// A task of ours that takes one hop more; owns a reference.
     Later(TaskRef),
     /// A combinator.
-    Observer(Arc<dyn Observer>, usize),
+    Observer(Observing),
     /// A callback of the user's.
     Callback(Box<dyn FnOnce() + Send>),
 }
+
+/// A combinator that waits to be told.
+pub(crate) struct Observing {
+    pub(crate) observer: Arc<dyn Observer>,
+    /// The task's place in the combinator.
+    pub(crate) index: usize,
+    /// Says whether the output, at this address, counts as a failure; `None` if no output does.
+    pub(crate) is_err: Option<IsErr>,
+    /// What it said.
+    pub(crate) failed: bool,
+}
+
+/// Whether the `Result` at an address is an `Err`; see [`Observing`].
+pub(crate) type IsErr = unsafe fn(*const ()) -> bool;
 
 /// Waiters in order of arrival. Tokens ascend, so a waiter is found by binary search; who left leaves a gap.
 #[derive(Default)]
@@ -127,13 +141,12 @@ impl Waiters {
     }
 
     /// Adds an observer. False if the task has ended, or is about to, and the observer will not be told.
-    pub(crate) fn observe(
-        &self,
-        observer: Arc<dyn Observer>,
-        index: usize,
-        registered: &mut Registered,
-    ) -> bool {
-        self.update_list(registered, Waiter::Observer(observer, index))
+    ///
+    /// # Safety
+    ///
+    /// What `is_err` looks at, if it is there, is the type of the task's output.
+    pub(crate) unsafe fn observe(&self, observing: Observing, registered: &mut Registered) -> bool {
+        self.update_list(registered, Waiter::Observer(observing))
     }
 
     /// Adds a callback, under a token by which it can be removed. Gives it back if the task has ended, or is about to.
@@ -329,6 +342,19 @@ enum Waiting {
 }
 
 impl Told {
+    /// Has those look at the output who want to know whether it is an `Err`.
+    ///
+    /// # Safety
+    ///
+    /// The output is stored, and nobody else can reach it yet.
+    #[inline]
+    pub(crate) unsafe fn judge(&mut self, task: TaskRef) {
+        if let Waiting::List(list) = &mut self.0 {
+            // SAFETY: as the caller says.
+            unsafe { list.judge(task) };
+        }
+    }
+
     /// The task is complete: tells everybody, in the order in which they came.
     ///
     /// The runtime is alive for as long as this worker works for it, or its promise is held.
@@ -356,6 +382,18 @@ impl Drop for Told {
 }
 
 impl List {
+    /// See [`Told::judge`].
+    unsafe fn judge(&mut self, task: TaskRef) {
+        for (_, waiter) in &mut self.entries {
+            if let Some(Waiter::Observer(observing)) = waiter
+                && let Some(is_err) = observing.is_err
+            {
+                // SAFETY: whoever registered it gave it the type of the output, which is there, says the caller.
+                observing.failed = unsafe { is_err(task.stage::<()>()) };
+            }
+        }
+    }
+
     /// Everybody, in the order in which they came.
     fn waiters(self) -> impl Iterator<Item = Waiter> {
         self.entries.into_iter().filter_map(|(_, waiter)| waiter)
@@ -393,7 +431,9 @@ impl Waiter {
             Waiter::Task(task) => task.wake(),
             Waiter::Waker(waker) => quietly(|| waker.wake()),
             Waiter::Later(task) => runtime.call_soon(Call::Wake(TaskHandle::from_owned(task))),
-            Waiter::Observer(observer, index) => tell_observer(runtime, observer, index, with_value),
+            Waiter::Observer(Observing { observer, index, failed, .. }) => {
+                tell_observer(runtime, observer, index, with_value && !failed);
+            }
             Waiter::Callback(callback) => runtime.call_soon(Call::Run(callback)),
         }
     }

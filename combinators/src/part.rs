@@ -1,0 +1,159 @@
+//! A part of a task that can be cancelled alone: what a time-out wraps, the body of a group.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use kumihimo_context::{Scoped, WaitKind, WaitWord, deliver_inside, noting, poll_again, scope};
+use kumihimo_executor::{Due, Inside, TaskHandle};
+
+/// Requests to a part of a task, and their way to it. Its owner shares it with whoever makes requests.
+#[derive(Debug)]
+pub(crate) struct Part {
+    task: TaskHandle,
+    /// Not held while foreign code is polled.
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// What the part was suspended on when it was last polled.
+    inside: WaitWord,
+    /// Has the part polled; set while it is suspended.
+    waker: Option<Waker>,
+    request: Request,
+}
+
+/// A request that the next poll delivers.
+#[derive(Clone, Copy, Debug)]
+enum Request {
+    None,
+    /// If it is not taken back before that.
+    Due(Due),
+    /// It is on its way.
+    Committed,
+}
+
+impl Part {
+    /// A part of this task.
+    pub(crate) fn new(task: TaskHandle) -> Part {
+        let inner = Inner { inside: WaitWord::NONE, waker: None, request: Request::None };
+        Part { task, inner: Mutex::new(inner) }
+    }
+
+    pub(crate) fn task(&self) -> &TaskHandle {
+        &self.task
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes whom to wake. Clones and drops wakers, which may be anybody's, outside of the lock.
+    fn lock_to_wake(&self, cx: &Context<'_>) -> MutexGuard<'_, Inner> {
+        let inner = self.lock();
+        if inner.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            return inner;
+        }
+        drop(inner);
+        let waker = cx.waker().clone();
+        let old = self.lock().waker.replace(waker);
+        drop(old);
+        self.lock()
+    }
+
+    /// Requests that the part be cancelled: it counts as a request to the task, which the owner takes back in the end. True if
+    /// the part is to be [woken](Self::wake) for it.
+    #[must_use]
+    pub(crate) fn request(&self) -> bool {
+        let mut inner = self.lock();
+        match self.task.cancel_inside(inner.inside, None) {
+            Inside::PassedOn => false,
+            Inside::Due(due) => {
+                inner.request = Request::Due(due);
+                true
+            }
+        }
+    }
+
+    /// Has the part polled.
+    pub(crate) fn wake(&self) {
+        let waker = self.lock().waker.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Polls the part, and delivers the request that it is due. The owner is a scope: a cancellation comes out here.
+    pub(crate) fn poll<T>(
+        &self,
+        cx: &mut Context<'_>,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Scoped<T> {
+        let mut deliver = self.take_due();
+        loop {
+            let (polled, inside) = noting(|| match deliver {
+                true => deliver_inside(None, || poll(cx)),
+                false => scope(|| poll(cx)),
+            });
+            if !matches!(polled, Scoped::Pending) {
+                return polled;
+            }
+            deliver = self.suspend(cx, inside);
+            if !deliver {
+                return Scoped::Pending;
+            }
+        }
+    }
+
+    /// The owner waits for something of its own: notes whom to wake. What the part was due concerns it no longer.
+    pub(crate) fn wait(&self, cx: &Context<'_>) {
+        let mut inner = self.lock_to_wake(cx);
+        inner.request = Request::None;
+        inner.inside = WaitWord::NONE;
+    }
+
+    /// The part has ended.
+    pub(crate) fn end(&self) {
+        let mut inner = self.lock();
+        inner.request = Request::None;
+        inner.inside = WaitWord::NONE;
+        let waker = inner.waker.take();
+        drop(inner);
+        drop(waker);
+    }
+
+    /// Whether a request has to be delivered, which is taken.
+    fn take_due(&self) -> bool {
+        let request = std::mem::replace(&mut self.lock().request, Request::None);
+        self.is_due(request)
+    }
+
+    fn is_due(&self, request: Request) -> bool {
+        match request {
+            Request::None => false,
+            Request::Due(due) => self.task.is_due(due),
+            Request::Committed => true,
+        }
+    }
+
+    /// The part is suspended on `inside`. True if it has to be polled again at once.
+    fn suspend(&self, cx: &Context<'_>, inside: WaitWord) -> bool {
+        let mut inner = self.lock_to_wake(cx);
+        inner.inside = inside;
+        // One that is there by now came during the poll.
+        let request = std::mem::replace(&mut inner.request, Request::None);
+        if !self.is_due(request) {
+            return false;
+        }
+        if inside.target().is_some() || inside.object_target().is_some() {
+            // What is awaited hears of it as soon as it is awaited.
+            return true;
+        }
+        // One that gave way is between two steps, where requests may still be taken back.
+        let gave_way = inside == WaitWord::leaf(WaitKind::Turn);
+        inner.request = if gave_way { request } else { Request::Committed };
+        drop(inner);
+        poll_again(cx);
+        false
+    }
+}
