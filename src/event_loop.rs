@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use kumihimo_blocking_pool::{self as blocking, ThreadPool};
-use kumihimo_executor::{ExceptionContext, Promise, Scheduler, Task, TaskHandle};
+use kumihimo_executor::{ExceptionContext, ExceptionHandler, Promise, Scheduler, Task, TaskHandle};
 use kumihimo_reactor::{Instant, Reactor};
 
 use crate::driver;
@@ -69,6 +69,7 @@ impl EventLoop {
     ///
     /// If the loop is closed.
     #[doc(alias = "asyncio.loop.create_task")]
+    #[must_use = "dropping a Task detaches it; await it, or use `drop` or `let _detached =` to say that this is meant"]
     #[track_caller]
     pub fn create_task<F>(&self, future: F) -> Task<F::Output>
     where
@@ -134,6 +135,12 @@ impl EventLoop {
                 handler(&EventLoop::new(scheduler, reactor.clone(), pool.clone(), debug), context);
             }
         })));
+    }
+
+    /// The exception handler that was set; `None` where the default is in force.
+    #[doc(alias = "asyncio.loop.get_exception_handler")]
+    pub fn get_exception_handler(&self) -> Option<ExceptionHandler> {
+        self.scheduler.exception_handler()
     }
 
     /// Restores the default exception handler: asyncio's `set_exception_handler(None)`.

@@ -113,9 +113,9 @@ pub use kumihimo_combinators::{
 };
 pub use kumihimo_context::CancelledError;
 pub use kumihimo_executor::{
-    CallbackId, Context, ContextVar, ExceptionContext, InvalidStateError, PanicError, Promise, ResultError,
-    SharedTask, Task, TaskError, TaskHandle, TaskId, Token, all_tasks, copy_context, create_local_task,
-    create_task, current_task, yield_now,
+    CallbackId, Context, ContextVar, ExceptionContext, ExceptionHandler, InvalidStateError, PanicError,
+    Promise, ResultError, SharedTask, Task, TaskError, TaskHandle, TaskId, Token, all_tasks, copy_context,
+    create_local_task, create_task, current_task, yield_now,
 };
 pub use kumihimo_reactor::{
     Async, Instant, Interval, Missed, clock, interval, sleep, sleep_until, sleep_with,

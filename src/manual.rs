@@ -1,6 +1,7 @@
 //! Loops that are run by hand: `new_event_loop`, `run_until_complete`, `run_forever`, `stop`, `close`.
 
 use std::cell::RefCell;
+use std::io;
 use std::panic::resume_unwind;
 use std::rc::Rc;
 
@@ -42,7 +43,8 @@ struct Owned {
 /// If the system has no threads or descriptors left.
 #[doc(alias = "asyncio.new_event_loop")]
 pub fn new_event_loop() -> EventLoop {
-    make(crate::Runner::builder())
+    let made = crate::Runner::builder().build_event_loop();
+    made.unwrap_or_else(|error| panic!("the event loop could not be started: {error}"))
 }
 
 /// The loop that runs on this thread; where none does, this thread's own, made on first use.
@@ -62,14 +64,30 @@ pub fn get_event_loop() -> EventLoop {
     })
 }
 
-/// Makes a loop with these settings.
-pub(crate) fn make(builder: Builder) -> EventLoop {
-    let parts =
-        builder.parts().unwrap_or_else(|error| panic!("the event loop could not be started: {error}"));
-    let scheduler = parts.runtime.scheduler();
-    let event_loop = EventLoop::new(scheduler.clone(), parts.reactor, parts.pool, parts.debug);
-    LOOPS.with_borrow_mut(|loops| loops.push(Owned { scheduler, runtime: Rc::new(parts.runtime) }));
-    event_loop
+impl Builder {
+    /// Makes a loop to be run by hand, as [`new_event_loop`] does, with these settings. Ctrl-C is not handled.
+    ///
+    /// ```
+    /// use kumihimo as asyncio;
+    ///
+    /// let event_loop = asyncio::Runner::builder().current_thread().build_event_loop()?;
+    /// event_loop.stop();
+    /// event_loop.run_forever();
+    /// event_loop.close();
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the system has no descriptors or threads left for it.
+    #[doc(alias = "asyncio.new_event_loop")]
+    pub fn build_event_loop(self) -> io::Result<EventLoop> {
+        let parts = self.parts()?;
+        let scheduler = parts.runtime.scheduler();
+        let event_loop = EventLoop::new(scheduler.clone(), parts.reactor, parts.pool, parts.debug);
+        LOOPS.with_borrow_mut(|loops| loops.push(Owned { scheduler, runtime: Rc::new(parts.runtime) }));
+        Ok(event_loop)
+    }
 }
 
 impl EventLoop {

@@ -247,8 +247,12 @@ impl<C: Children, S: Reason> Core<C, S> {
         if !ended {
             self.forward.adopt();
         }
-        if !ended && let Some(message) = self.forward.take() {
-            self.request(message);
+        if !ended
+            && let Some(message) = self.forward.take()
+            && !self.request(&message)
+        {
+            // They have ended but for telling so.
+            self.forward.give_back(message);
         }
         if ended && self.ends_cancelled() {
             self.forward.absorb();
@@ -292,13 +296,16 @@ impl<C: Children, S: Reason> Core<C, S> {
         }
     }
 
-    fn request(&mut self, message: CancelMessage) {
-        for child in self.reports.request(&message) {
-            match &message {
+    /// Cancels the children that have not ended; false if there are none.
+    fn request(&mut self, message: &CancelMessage) -> bool {
+        let left = self.reports.request(message);
+        for child in &left {
+            match message {
                 Some(message) => child.cancel_with(message.clone()),
                 None => child.cancel(),
             };
         }
+        !left.is_empty()
     }
 
     /// Whether what has been found makes the gather raise a cancellation.
@@ -356,11 +363,7 @@ impl<C: Children, S: Reason> Core<C, S> {
     }
 
     fn cancel(&mut self, message: CancelMessage) -> bool {
-        let pending = self.end == End::Pending && !self.done();
-        if pending {
-            self.request(message);
-        }
-        pending
+        self.end == End::Pending && self.request(&message)
     }
 
     fn done(&self) -> bool {

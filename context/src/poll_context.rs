@@ -208,6 +208,16 @@ pub(crate) fn flags() -> u8 {
 }
 
 #[inline]
+pub(crate) fn flags_and_wait() -> (u8, WaitWord) {
+    CONTEXT.with(|context| (context.flags.get(), context.wait.get()))
+}
+
+/// Forgets what was noted since the task waited for this.
+pub(crate) fn set_wait(wait: WaitWord) {
+    CONTEXT.with(|context| context.wait.set(wait));
+}
+
+#[inline]
 pub(crate) fn set_flags(flags: u8) {
     CONTEXT.with(|context| context.flags.set(flags));
 }

@@ -4,6 +4,7 @@ use std::task::Poll;
 
 use crate::cancelled::{CancelMessage, CancelledError};
 use crate::poll_context::{self, AGAIN, DELIVERING, DISCARDING, RAISING};
+use crate::wait::WaitWord;
 
 /// What came of polling the inside of a scope.
 #[derive(Debug)]
@@ -71,25 +72,27 @@ struct Mask {
     flags: Restore,
     /// What the raise outside carries.
     message: CancelMessage,
-    /// Whether the task was to be polled again before the inside was polled.
+    /// Whether the task was to be polled again, and what it waited for, before the inside was polled.
     again: u8,
+    wait: WaitWord,
 }
 
 impl Mask {
     #[inline]
     fn new() -> Mask {
-        let flags = poll_context::flags();
+        let (flags, wait) = poll_context::flags_and_wait();
         if flags & RAISING == 0 {
-            return Mask { flags: Restore(0, RAISING), message: None, again: flags & AGAIN };
+            return Mask { flags: Restore(0, RAISING), message: None, again: flags & AGAIN, wait };
         }
         poll_context::set_flags(flags & !RAISING);
         let message = poll_context::take_message();
-        Mask { flags: Restore(RAISING, RAISING), message, again: flags & AGAIN }
+        Mask { flags: Restore(RAISING, RAISING), message, again: flags & AGAIN, wait }
     }
 
     #[cold]
     fn caught<T>(self) -> Scoped<T> {
-        // What gave way in there is dropped: nobody is left who wants to be polled again.
+        // What is in there is dropped: the task waits for nothing of it, and nobody is left who wants to be polled again.
+        poll_context::set_wait(self.wait);
         poll_context::set_flags(poll_context::flags() & !(DELIVERING | RAISING | AGAIN) | self.again);
         Scoped::Cancelled(CancelledError::new(poll_context::take_message()))
     }

@@ -59,6 +59,8 @@ pub(crate) struct Local {
     pub(crate) seen: RefCell<Box<[(u32, u32)]>>,
     /// When this worker last looked for tasks that are stuck in LIFO slots.
     pub(crate) watched: Cell<Instant>,
+    /// When this worker last counted, for that, who stands still.
+    pub(crate) rescued: Cell<Instant>,
     /// Turns of all workers, when this one last watched.
     pub(crate) seen_turns: Cell<u64>,
     /// Where stealing begins.
@@ -88,6 +90,7 @@ impl Local {
             spin: RefCell::new(Spin::new(SPIN)),
             seen: RefCell::new(vec![(0, 0); workers].into()),
             watched: Cell::new(now),
+            rescued: Cell::new(now),
             seen_turns: Cell::new(0),
             random: RefCell::new(fastrand::Rng::with_seed(index as u64 + 1)),
         }

@@ -205,6 +205,7 @@ fn panic_if_running() {
 ///
 /// If no loop runs on this thread.
 #[doc(alias = "asyncio.create_task")]
+#[must_use = "dropping a Task detaches it; await it, or use `drop` or `let _detached =` to say that this is meant"]
 #[track_caller]
 pub fn create_task<F>(future: F) -> Task<F::Output>
 where
@@ -223,6 +224,7 @@ where
 /// # Panics
 ///
 /// If no loop runs on this thread.
+#[must_use = "dropping a Task detaches it; await it, or use `drop` or `let _detached =` to say that this is meant"]
 #[track_caller]
 pub fn create_local_task<F>(future: F) -> Task<F::Output>
 where
@@ -391,6 +393,7 @@ impl Scheduler {
     /// # Panics
     ///
     /// If the loop is closed.
+    #[must_use = "dropping a Task detaches it; await it, or use `drop` or `let _detached =` to say that this is meant"]
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> Task<F::Output>
     where

@@ -306,6 +306,10 @@ impl Local {
     /// Takes the tasks out of the LIFO slots of workers that have not moved since the last time. New ones are left for longer:
     /// their creator may only have lost its processor, and is likely to want to go first (to keep, name or cancel them).
     fn rescue(&self) {
+        // What counts is time: a watcher that is interrupted looks more often.
+        if !clock::has_passed(WATCH / 2, &self.rescued) {
+            return;
+        }
         let mut seen = self.seen.borrow_mut();
         for (victim, seen) in self.shared.workers.iter().zip(seen.iter_mut()) {
             let polls = victim.polls();

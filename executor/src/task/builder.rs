@@ -64,6 +64,7 @@ impl TaskBuilder {
     /// # Panics
     ///
     /// If no loop runs on this thread.
+    #[must_use = "dropping a Task detaches it; await it, or use `drop` or `let _detached =` to say that this is meant"]
     #[track_caller]
     pub fn spawn<F>(self, future: F) -> Task<F::Output>
     where
@@ -78,6 +79,7 @@ impl TaskBuilder {
     /// # Panics
     ///
     /// If no loop runs on this thread.
+    #[must_use = "dropping a Task detaches it; await it, or use `drop` or `let _detached =` to say that this is meant"]
     #[track_caller]
     pub fn spawn_local<F>(self, future: F) -> Task<F::Output>
     where

@@ -36,7 +36,6 @@ use super::waiters::Observer;
 /// there). Inside of one, a `block_on` of some other executor hides that from nobody: a cancellation raised in there is lost, and
 /// the `block_on` waits for ever. Await, or `outcome()` there, too.
 #[doc(alias = "asyncio.Task")]
-#[must_use = "dropping a Task detaches it; await it, or use `drop` or `let _detached =` to say that this is meant"]
 pub struct Task<T> {
     /// The task; stands for one interest, and lends itself as a handle.
     handle: std::mem::ManuallyDrop<TaskHandle>,
