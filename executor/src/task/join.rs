@@ -26,7 +26,8 @@ pub(crate) struct Join {
 
 impl Join {
     /// Waits until `task` has ended.
-    #[inline]
+    // Always: it is the better part of every await of a task (26 instructions less).
+    #[inline(always)]
     pub(crate) fn poll_end(&mut self, task: TaskRef, cx: &mut Context<'_>) -> Poll<Ended> {
         let header = task.header();
         if header.state.ended().is_none() {
@@ -35,13 +36,20 @@ impl Join {
             }
             task.wait_complete();
         }
-        let ended = header.state.ended().expect("the task has ended");
-        if ended == Ended::Cancelled {
-            self.forward.absorb();
+        if context::delivering() {
+            self.absorb(task);
         }
         ready!(self.leaf.enter(cx));
         self.registered = Registered::No;
-        Poll::Ready(ended)
+        Poll::Ready(header.state.ended().expect("the task has ended"))
+    }
+
+    /// The task has ended while a request is being delivered: a cancellation that it ended with answers that.
+    #[cold]
+    fn absorb(&mut self, task: TaskRef) {
+        if task.header().state.ended() == Some(Ended::Cancelled) {
+            self.forward.absorb();
+        }
     }
 
     /// As [`poll_end`](Self::poll_end), but a cancellation is for the awaiter alone: to it, this is a leaf.
