@@ -7,6 +7,7 @@ use super::failure::quietly;
 use super::handle::TaskHandle;
 use super::header::TaskRef;
 use super::owned::Task;
+use super::promise::Promise;
 use super::state::Ended;
 use crate::exceptions::{ExceptionContext, Exceptions, NEVER_RETRIEVED};
 use crate::scheduler;
@@ -53,15 +54,36 @@ impl<T, E: Display> Task<Result<T, E>> {
     }
 
     pub(crate) fn report_err_to(self, exceptions: &Arc<Exceptions>) -> Task<Result<T, E>> {
-        let header = self.task().header();
-        let mut report = header.extras().report.lock();
-        if report.is_none() {
-            *report = Some(Report::Errors { error: error_text::<T, E>, exceptions: exceptions.clone() });
-        }
-        drop(report);
-        header.state.set_reports();
+        // SAFETY: the task returns a `Result<T, E>`.
+        unsafe { set_reports::<T, E>(self.task(), exceptions) };
         self
     }
+}
+
+impl<T, E: Display> Promise<Result<T, E>> {
+    /// As [`Task::report_err`]: an `Err` that is set and that nobody looks at goes to the loop's exception handler.
+    pub fn report_err(self) -> Promise<Result<T, E>> {
+        let task = self.task();
+        let promised_by = task.header().extras().promised_by.lock().clone();
+        if let Some(promised_by) = promised_by {
+            // SAFETY: the promise is of a `Result<T, E>`.
+            unsafe { set_reports::<T, E>(task, &promised_by.exceptions) };
+        }
+        self
+    }
+}
+
+/// # Safety
+///
+/// The task's output is a `Result<T, E>`.
+unsafe fn set_reports<T, E: Display>(task: TaskRef, exceptions: &Arc<Exceptions>) {
+    let header = task.header();
+    let mut report = header.extras().report.lock();
+    if report.is_none() {
+        *report = Some(Report::Errors { error: error_text::<T, E>, exceptions: exceptions.clone() });
+    }
+    drop(report);
+    header.state.set_reports();
 }
 
 /// An owner looks at the output: nobody else is to hear of it, nor to look at it meanwhile.
