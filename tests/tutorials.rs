@@ -10,6 +10,9 @@
 extern crate kumihimo as facade;
 extern crate self as kumihimo;
 
+#[path = "conformance/listing.rs"]
+mod listing;
+
 use std::any::type_name;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,7 +26,7 @@ pub use facade::test as main;
 pub use facade::*;
 
 /// Examples, and the programs that they are ports of.
-const EXAMPLES: [(&str, &str); 20] = [
+const EXAMPLES: [(&str, &str); 25] = [
     ("blocking_read", "tutorial_03_blocking_read"),
     ("breakfast", "tutorial_25_breakfast"),
     ("concurrent_sleeps", "tutorial_04_sequential_or_concurrent"),
@@ -36,14 +39,19 @@ const EXAMPLES: [(&str, &str); 20] = [
     ("gather", "tutorial_08_gather"),
     ("hello_world", "tutorial_11_hello_world"),
     ("idle_time", "tutorial_24_idle_time"),
+    ("manual_loop", "tutorial_26_manual_loop"),
     ("nested", "tutorial_13_nested"),
     ("nested_await", "tutorial_01_nested_await"),
     ("run", "tutorial_20_run"),
+    ("run_until_complete", "tutorial_21_run_until_complete"),
     ("say_after", "tutorial_12_say_after"),
     ("sequential", "tutorial_07_sequential"),
+    ("shared_request", "tutorial_06_shared_request"),
     ("shield", "tutorial_16_shield"),
     ("to_thread", "tutorial_18_to_thread"),
     ("wait_five_seconds", "tutorial_22_wait_five_seconds"),
+    ("wait_for", "tutorial_17_wait_for"),
+    ("wait_modes", "tutorial_05_wait_modes"),
 ];
 
 /// What CPython printed, with Rust's word for nothing where `{:?}` prints it.
@@ -106,12 +114,18 @@ macro_rules! flavours {
             mod say_after;
             #[path = "../examples/sequential.rs"]
             mod sequential;
+            #[path = "../examples/shared_request.rs"]
+            mod shared_request;
             #[path = "../examples/shield.rs"]
             mod shield;
             #[path = "../examples/to_thread.rs"]
             mod to_thread;
             #[path = "../examples/wait_five_seconds.rs"]
             mod wait_five_seconds;
+            #[path = "../examples/wait_for.rs"]
+            mod wait_for;
+            #[path = "../examples/wait_modes.rs"]
+            mod wait_modes;
         }
     )*};
 }
@@ -181,4 +195,10 @@ fn every_example_is_listed() {
         let name = file.file_stem().unwrap().to_str().unwrap();
         assert!(EXAMPLES.iter().any(|(example, _)| *example == name), "{name} is not compared with anything");
     }
+}
+
+#[test]
+fn no_tutorial_is_forgotten() {
+    let ported = EXAMPLES.map(|(_, program)| program);
+    listing::none_is_forgotten(listing::is_tutorial, &ported);
 }

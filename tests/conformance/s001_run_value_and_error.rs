@@ -1,31 +1,32 @@
 //! `run` gives what main returns, a value or an error, and uses a new loop each time.
 
-use std::sync::Mutex;
+use std::cell::RefCell;
 
 use kumihimo as asyncio;
 
 use crate::trace::{ValueError, seconds};
 
-static LOOPS: Mutex<Vec<asyncio::EventLoop>> = Mutex::new(Vec::new());
+type Loops = RefCell<Vec<asyncio::EventLoop>>;
 
-async fn good() -> Result<&'static str, ValueError> {
-    LOOPS.lock().unwrap().push(asyncio::get_running_loop());
+async fn good(loops: &Loops) -> Result<&'static str, ValueError> {
+    loops.borrow_mut().push(asyncio::get_running_loop());
     asyncio::sleep(seconds(0.02)).await;
     Ok("value")
 }
 
-async fn bad() -> Result<&'static str, ValueError> {
-    LOOPS.lock().unwrap().push(asyncio::get_running_loop());
+async fn bad(loops: &Loops) -> Result<&'static str, ValueError> {
+    loops.borrow_mut().push(asyncio::get_running_loop());
     asyncio::sleep(seconds(0.02)).await;
     Err(ValueError("boom"))
 }
 
 pub(crate) fn main(builder: asyncio::Builder) {
-    log!("result", crate::run(builder.clone(), good()));
-    if let Err(error) = crate::run(builder, bad()) {
+    let loops = Loops::default();
+    log!("result", crate::run(builder.clone(), good(&loops)));
+    if let Err(error) = crate::run(builder, bad(&loops)) {
         log!("raised", error);
     }
-    let loops = std::mem::take(&mut *LOOPS.lock().unwrap());
+    let loops = loops.into_inner();
     log!("same loop", loops[0] == loops[1]);
     for event_loop in loops {
         log!("closed", event_loop.is_closed(), "running", event_loop.is_running());

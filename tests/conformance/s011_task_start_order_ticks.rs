@@ -2,8 +2,6 @@
 
 use kumihimo as asyncio;
 
-use crate::trace::wait;
-
 async fn child(label: &str) -> &str {
     log!(label, "starts");
     asyncio::yield_now().await;
@@ -23,6 +21,6 @@ pub(crate) async fn main() {
     let other = asyncio::create_task(child("d"));
     log!("main: awaits done", a.await);
     log!("main: d has not started yet");
-    wait(&[b.handle(), c.handle(), other.handle()]).await;
+    asyncio::wait([b, c, other]).await;
     log!("main: end");
 }

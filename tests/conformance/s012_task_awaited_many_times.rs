@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use kumihimo as asyncio;
 use kumihimo::SharedTask;
 
-use crate::trace::{LookupError, seconds, wait};
+use crate::trace::{LookupError, seconds};
 
 /// Shared, so that one can see that everybody gets the same one.
 type Row = Result<Arc<Vec<&'static str>>, Arc<LookupError>>;
@@ -42,10 +42,10 @@ pub(crate) async fn main() {
         let task = asyncio::create_task(database_request(fail)).shared();
         let process = |label: &str| process(label.into(), task.clone(), seen.clone());
         let mut waiting: Vec<_> =
-            (0..3).map(|i| asyncio::create_task(process(&format!("early {i}"))).handle()).collect();
+            (0..3).map(|i| asyncio::create_task(process(&format!("early {i}")))).collect();
         asyncio::sleep(seconds(0.02)).await;
-        waiting.push(asyncio::create_task(process("late")).handle());
-        wait(&waiting).await;
+        waiting.push(asyncio::create_task(process("late")));
+        asyncio::wait(waiting).await;
         process("after the end").await;
         process("once more").await;
         let seen = seen.lock().unwrap();

@@ -3,7 +3,7 @@
 use kumihimo as asyncio;
 use kumihimo::SharedTask;
 
-use crate::trace::{seconds, wait};
+use crate::trace::seconds;
 
 async fn outer(label: &str, task: SharedTask<()>) -> &str {
     if let Err(cancelled) = asyncio::catch_cancelled(task).await {
@@ -26,7 +26,7 @@ pub(crate) async fn main() {
         } else {
             inner.cancel()
         };
-        wait(&[watcher.handle()]).await;
+        asyncio::wait(&[&watcher]).await;
         log!("cancelled", watcher.cancelled(), "inner cancelled", inner.cancelled());
     }
     // Nobody called `task.cancel()` here, yet letting the error escape marks the task cancelled.
@@ -34,6 +34,6 @@ pub(crate) async fn main() {
     let task = asyncio::create_task(inner.clone());
     asyncio::sleep(seconds(0.02)).await;
     inner.cancel();
-    wait(&[task.handle()]).await;
+    asyncio::wait(&[&task]).await;
     log!("cancelled", task.cancelled(), "cancelling", task.cancelling());
 }

@@ -1,16 +1,14 @@
 //! A task that cancels itself runs to its next suspension; without one it ends cancelled and loses its value.
 
-use std::future::pending;
-
 use kumihimo as asyncio;
-use kumihimo::{Task, TaskError};
+use kumihimo::Task;
 
-use crate::trace::wait;
+use crate::trace::{ValueError, raise};
 
 async fn then_awaits() -> &'static str {
     asyncio::current_task().unwrap().cancel();
     log!("runs on");
-    let future: Task<()> = asyncio::create_task(pending());
+    let future = asyncio::get_running_loop().create_future::<()>();
     match asyncio::catch_cancelled(&future).await {
         Ok(()) => "never returned",
         Err(_) => {
@@ -25,18 +23,19 @@ async fn then_returns() -> &'static str {
     "lost value"
 }
 
-/// An `Err` is a value, and would be lost too; a panic is not.
+/// A panic: an `Err` is a value, and would be lost too.
 async fn then_raises() -> &'static str {
     asyncio::current_task().unwrap().cancel();
-    std::panic::resume_unwind(Box::new("ValueError: kept"))
+    raise(ValueError("kept"))
 }
 
 async fn show(name: &str, task: Task<&'static str>) {
-    wait(&[task.handle()]).await;
-    match task.outcome().await {
-        Err(TaskError::Cancelled(_)) => log!(name, "cancelled"),
-        Err(TaskError::Panicked(panic)) => log!(name, "exception", panic.message(), "value", ()),
-        Ok(value) => log!(name, "exception", (), "value", value),
+    asyncio::wait(&[&task]).await;
+    if task.cancelled() {
+        log!(name, "cancelled");
+    } else {
+        let result = task.try_result();
+        log!(name, "exception", result.as_ref().err(), "value", result.as_ref().ok());
     }
 }
 

@@ -2,7 +2,7 @@
 
 use kumihimo as asyncio;
 
-use crate::trace::{seconds, wait};
+use crate::trace::seconds;
 
 async fn work(label: &str) -> String {
     match asyncio::catch_cancelled(asyncio::sleep(seconds(0.04))).await {
@@ -24,6 +24,6 @@ pub(crate) async fn main() {
     asyncio::sleep(seconds(0.02)).await;
     late.cancel();
     log!("uncancel", late.uncancel());
-    wait(&[late.handle()]).await;
+    asyncio::wait(&[&late]).await;
     log!("cancelled", late.cancelled());
 }

@@ -39,18 +39,12 @@ async fn spinner() {
 }
 
 async fn cancel(task: Task<()>) {
-    // A done callback runs when an awaiter would.
-    let handle = task.handle();
-    let callback = asyncio::create_task(async move {
-        handle.wait_end().await;
-        log!("done callback");
-    });
     for _ in 0..4 {
         asyncio::yield_now().await;
     }
     log!("cancel", task.cancel());
+    task.add_done_callback(|_| log!("done callback"));
     passes(4).await;
-    callback.await;
 }
 
 pub(crate) async fn main() {

@@ -3,7 +3,7 @@
 use kumihimo as asyncio;
 use kumihimo::SharedTask;
 
-use crate::trace::{seconds, wait};
+use crate::trace::seconds;
 
 async fn precious() -> &'static str {
     log!("precious starts");
@@ -24,7 +24,7 @@ pub(crate) async fn main() {
     let caller = asyncio::create_task(outer(task.clone()));
     asyncio::sleep(seconds(0.04)).await;
     caller.cancel();
-    wait(&[caller.handle()]).await;
+    asyncio::wait(&[&caller]).await;
     log!("caller cancelled", caller.cancelled(), "precious cancelled", task.cancelled());
     log!("await again", task.clone().await);
     log!("shield of a done task", asyncio::shield(task).await);

@@ -22,10 +22,7 @@ pub(crate) async fn main() {
     }
     let inner = asyncio::create_task(asyncio::sleep(seconds(10.0)));
     let handle = inner.handle();
-    let _later = asyncio::create_task(async move {
-        asyncio::sleep(seconds(0.02)).await;
-        handle.cancel_with("from outside");
-    });
+    asyncio::get_running_loop().call_later(seconds(0.02), move || _ = handle.cancel_with("from outside"));
     if asyncio::catch_cancelled(asyncio::shield(&inner)).await.is_err() {
         let me = asyncio::current_task().unwrap();
         log!("inner was cancelled", inner.cancelled(), "my cancelling", me.cancelling());

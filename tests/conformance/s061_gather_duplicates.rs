@@ -17,11 +17,13 @@ pub(crate) async fn main() {
     let runs = Arc::new(AtomicUsize::new(0));
     let a = asyncio::create_task(work("a", runs.clone()));
     let b = asyncio::create_task(work("b", runs.clone()));
-    let fut = asyncio::create_task(async { "future" });
-    fut.wait_end().await;
-    log!(asyncio::gather([&a, &b, &fut, &b, &a, &a]).await);
+    let fut = asyncio::get_running_loop().create_future();
+    fut.set_result("future").unwrap();
+    let (p, q, r, s, t, u) = asyncio::gather!(&a, &b, &fut, &b, &a, &a).await;
+    log!([p, q, r, s, t, u]);
     log!("runs", runs.load(Ordering::Relaxed));
-    let again = asyncio::gather([&fut, &a, &fut]);
+    let again = asyncio::gather!(&fut, &a, &fut);
     log!("all done before: gather done", again.done());
-    log!(again.await);
+    let (p, q, r) = again.await;
+    log!([p, q, r]);
 }

@@ -11,6 +11,8 @@ async fn work(label: &'static str, delay: f64, fail: bool) -> Result<&'static st
 }
 
 pub(crate) async fn main() {
+    let event_loop = asyncio::get_running_loop();
+    event_loop.set_exception_handler(|_, _| log!("unexpected report"));
     let mut g = asyncio::try_gather([
         work("a", 0.15, false),
         work("b", 0.05, true),

@@ -17,10 +17,7 @@ async fn fail(delay: f64) -> Result<&'static str, ValueError> {
 pub(crate) async fn main() {
     let gone = asyncio::create_task(ok(10.0));
     let handle = gone.handle();
-    let _later = asyncio::create_task(async move {
-        asyncio::sleep(seconds(0.04)).await;
-        handle.cancel();
-    });
+    asyncio::get_running_loop().call_later(seconds(0.04), move || _ = handle.cancel());
     let (a, b, c, d) = asyncio::gather!(ok(0.06), fail(0.02), gone, ok(0.02)).outcomes().await;
     log!([a, b, c, d]);
     log!("my cancelling", asyncio::current_task().unwrap().cancelling());

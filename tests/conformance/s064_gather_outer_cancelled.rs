@@ -3,7 +3,7 @@
 use kumihimo as asyncio;
 use kumihimo::SharedTask;
 
-use crate::trace::{seconds, wait};
+use crate::trace::seconds;
 
 async fn child(label: &'static str, cleanup: f64) -> &'static str {
     asyncio::finally(asyncio::sleep_with(seconds(10.0), "never returned"), async {
@@ -34,8 +34,8 @@ pub(crate) async fn main() {
     let p = asyncio::create_task(parent(tasks.clone()));
     asyncio::sleep(seconds(0.08)).await;
     p.cancel();
-    wait(&[p.handle()]).await;
+    asyncio::wait(&[&p]).await;
     log!("parent cancelled", p.cancelled());
-    wait(&[tasks[0].handle(), tasks[1].handle(), tasks[2].handle()]).await;
+    asyncio::wait(&tasks).await;
     log!("states", tasks.iter().map(|task| task.cancelled()).collect::<Vec<_>>());
 }

@@ -2,7 +2,7 @@
 
 use kumihimo as asyncio;
 
-use crate::trace::{seconds, wait};
+use crate::trace::seconds;
 
 async fn child(label: &'static str, cleanup: f64) -> &'static str {
     if asyncio::catch_cancelled(asyncio::sleep(seconds(10.0))).await.is_err() {
@@ -29,7 +29,7 @@ pub(crate) async fn main() {
     });
     asyncio::sleep(seconds(0.02)).await;
     p.cancel();
-    wait(&[p.handle()]).await;
+    asyncio::wait(&[&p]).await;
     let [slow, fast] = tasks;
     log!("parent cancelled", p.cancelled(), "children", [slow.await, fast.await]);
 }

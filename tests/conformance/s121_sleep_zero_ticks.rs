@@ -19,8 +19,7 @@ async fn stepper(label: &str, steps: usize) {
 pub(crate) async fn main() {
     let tasks = [("a", 3), ("b", 2), ("c", 4)];
     let tasks = tasks.map(|(label, steps)| asyncio::create_task(stepper(label, steps)));
-    // A task that has not begun and a callback stand in the same line.
-    let _callback = asyncio::create_task(async { log!("callback scheduled before the first step") });
+    asyncio::get_running_loop().call_soon(|| log!("callback scheduled before the first step"));
     asyncio::yield_now().await;
     log!("main after one pass");
     asyncio::gather(tasks).await;

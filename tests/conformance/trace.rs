@@ -1,16 +1,37 @@
-//! What scenarios print, and its comparison with what CPython printed: `scenarios/tracelib.py` in Rust.
+//! What scenarios print: `scenarios/tracelib.py` in Rust.
 
+use std::cell::RefCell;
 use std::fmt::Display;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kumihimo::{Builder, CancelledError, Runner, TaskError, TaskHandle, TaskId};
+use kumihimo::{
+    CancelledError, ExceptionGroup, InvalidStateError, ResultError, TaskError, TaskId, TimeoutError,
+};
 
-/// Lines that were printed since the scenario began, each with the task that printed it.
-static LINES: Mutex<Vec<(Option<TaskId>, String)>> = Mutex::new(Vec::new());
-/// Held by the scenario that runs.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+/// A line, and the task that printed it: none in callbacks and outside of tasks.
+pub(crate) type Line = (Option<TaskId>, String);
+
+/// The lines of one run of a scenario, from all its threads.
+#[derive(Clone, Default)]
+pub(crate) struct Recording(Arc<Mutex<Vec<Line>>>);
+
+thread_local! {
+    /// Where this thread prints to.
+    static RECORDING: RefCell<Option<Recording>> = const { RefCell::new(None) };
+}
+
+impl Recording {
+    /// From now on this thread prints to the recording.
+    pub(crate) fn enter(&self) {
+        RECORDING.with_borrow_mut(|recording| *recording = Some(self.clone()));
+    }
+
+    /// The lines printed so far.
+    pub(crate) fn lines(&self) -> Vec<Line> {
+        self.0.lock().unwrap().clone()
+    }
+}
 
 /// Prints its arguments, joined by blanks, as one line.
 #[macro_export]
@@ -22,7 +43,10 @@ macro_rules! log {
 
 pub(crate) fn print(parts: &[String]) {
     let task = kumihimo::current_task().map(|task| task.id());
-    LINES.lock().unwrap().push((task, parts.join(" ")));
+    RECORDING.with_borrow(|recording| {
+        let recording = recording.as_ref().expect("a thread of a scenario");
+        recording.0.lock().unwrap().push((task, parts.join(" ")));
+    });
 }
 
 /// How a value is printed.
@@ -40,7 +64,7 @@ macro_rules! as_displayed {
     )*};
 }
 
-as_displayed!(str String bool i32 u64 usize);
+as_displayed!(str String bool i32 u64 usize f64);
 
 impl<T: Show + ?Sized> Show for &T {
     fn show(&self) -> String {
@@ -115,93 +139,78 @@ impl Show for TaskError {
     }
 }
 
-/// An exception that a scenario raises.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ValueError(pub(crate) &'static str);
-
-impl Show for ValueError {
+impl Show for InvalidStateError {
     fn show(&self) -> String {
-        exception("ValueError", self.0)
+        "InvalidStateError".into()
     }
 }
 
-/// An exception that a scenario raises.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct LookupError(pub(crate) &'static str);
-
-impl Show for LookupError {
+impl Show for TimeoutError {
     fn show(&self) -> String {
-        exception("LookupError", self.0)
+        "TimeoutError".into()
     }
+}
+
+impl<E: Show> Show for ExceptionGroup<E> {
+    fn show(&self) -> String {
+        format!("ExceptionGroup{}", self.exceptions().show())
+    }
+}
+
+/// Names only: where a scenario asks a task for its result too early, or after its cancellation, it prints the type.
+impl Show for ResultError {
+    fn show(&self) -> String {
+        match self {
+            ResultError::NotReady => "InvalidStateError".into(),
+            ResultError::Task(TaskError::Cancelled(_)) => "CancelledError".into(),
+            ResultError::Task(TaskError::Panicked(error)) => error.message().into(),
+        }
+    }
+}
+
+/// Exceptions that scenarios raise.
+macro_rules! exceptions {
+    ($($name:ident)*) => {$(
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub(crate) struct $name(pub(crate) &'static str);
+
+        impl Show for $name {
+            fn show(&self) -> String {
+                exception(stringify!($name), self.0)
+            }
+        }
+
+        /// As a handler of exceptions prints it.
+        impl Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.show())
+            }
+        }
+    )*};
+}
+
+exceptions!(ValueError LookupError);
+
+/// Raises an exception where there is no `Result` to return: in a callback, and where it would be a value.
+pub(crate) fn raise(error: impl Show) -> ! {
+    std::panic::resume_unwind(Box::new(error.show()))
+}
+
+/// What kumihimo panics with where asyncio raises `RuntimeError`.
+pub(crate) struct RuntimeError;
+
+impl Show for RuntimeError {
+    fn show(&self) -> String {
+        "RuntimeError".into()
+    }
+}
+
+/// `try: f() except RuntimeError`.
+pub(crate) fn caught<T>(f: impl FnOnce() -> T) -> Result<T, RuntimeError> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).map_err(|_| RuntimeError)
 }
 
 /// A number of seconds, as asyncio takes it.
 pub(crate) fn seconds(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
-}
-
-/// `asyncio.wait(tasks)`: waits until all have ended, in whatever way, and leaves them alone when cancelled.
-pub(crate) async fn wait(tasks: &[TaskHandle]) {
-    for task in tasks {
-        task.wait_end().await;
-    }
-}
-
-/// How a scenario is run.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Clock {
-    Mock,
-    /// For scenarios with threads that sleep.
-    Real,
-}
-
-/// On which flavours.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Flavours {
-    All,
-    /// For those that count asyncio's passes.
-    OneThread,
-}
-
-/// Runs a scenario, and compares what it prints with what CPython printed: byte for byte on one thread; on workers, where
-/// nothing is promised about which task goes first, the same lines, each task's own in order.
-pub(crate) fn compare(name: &str, clock: Clock, flavours: Flavours, program: impl Fn(Builder)) {
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let builder = || Runner::builder().start_paused(clock == Clock::Mock);
-
-    let reference = printed(|| program(builder().current_thread()));
-    let lines: Vec<_> = reference.iter().map(|(_, line)| line.as_str()).collect();
-    assert_eq!(lines, expected(name).lines().collect::<Vec<_>>(), "{name} on one thread");
-
-    let workers: &[usize] = if flavours == Flavours::All { &[1, 2, 4] } else { &[] };
-    for &workers in workers {
-        let lines = printed(|| program(builder().worker_threads(workers)));
-        assert_eq!(by_task(&lines), by_task(&reference), "{name} on {workers} workers: {lines:#?}");
-    }
-}
-
-fn printed(program: impl FnOnce()) -> Vec<(Option<TaskId>, String)> {
-    LINES.lock().unwrap().clear();
-    program();
-    std::mem::take(&mut *LINES.lock().unwrap())
-}
-
-/// Each task's own lines, in order; the tasks in no particular order.
-fn by_task(lines: &[(Option<TaskId>, String)]) -> Vec<Vec<&str>> {
-    let mut tasks: Vec<(Option<TaskId>, Vec<&str>)> = Vec::new();
-    for (task, line) in lines {
-        match tasks.iter_mut().find(|(id, _)| id == task) {
-            Some((_, own)) => own.push(line),
-            None => tasks.push((*task, vec![line])),
-        }
-    }
-    let mut tasks: Vec<_> = tasks.into_iter().map(|(_, own)| own).collect();
-    tasks.sort();
-    tasks
-}
-
-fn expected(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let path = path.join(format!("tests/conformance/scenarios/{name}.expected"));
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
