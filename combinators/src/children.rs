@@ -58,6 +58,9 @@ pub trait TryChildren: Children {
     /// The error.
     type Error;
 
+    /// As [`observe`](Children::observe), where a child that ends with an `Err` has no value.
+    fn observe_results(&mut self, observer: &Arc<dyn Observer>, ended: &mut dyn FnMut(usize));
+
     /// Takes the error of a settled child.
     fn take_error(&mut self, index: usize) -> Option<Self::Error>;
 
@@ -113,6 +116,12 @@ impl<T: Send + 'static> Child<T> {
 }
 
 impl<T: Send + 'static, E: Send + 'static> Child<Result<T, E>> {
+    fn observe_result(&mut self, index: usize, observer: &Arc<dyn Observer>, ended: &mut dyn FnMut(usize)) {
+        if !self.task.observe_result(observer.clone(), index) {
+            ended(index);
+        }
+    }
+
     fn take_error(&mut self) -> Option<E> {
         match self.end.take() {
             Some(Ok(Err(error))) => Some(error),
@@ -248,6 +257,12 @@ impl<T: Send + 'static, E: Send + 'static, S: Shape> TryChildren for List<Result
     type Oks = S::Of<T>;
     type Error = E;
 
+    fn observe_results(&mut self, observer: &Arc<dyn Observer>, ended: &mut dyn FnMut(usize)) {
+        for (index, child) in self.children.iter_mut().enumerate() {
+            child.observe_result(index, observer, ended);
+        }
+    }
+
     fn take_error(&mut self, index: usize) -> Option<E> {
         self.children[index].take_error()
     }
@@ -344,6 +359,10 @@ macro_rules! tuples {
         impl<E: Send + 'static, $($T: Send + 'static),+> TryChildren for ($(Child<Result<$T, E>>,)+) {
             type Oks = ($($T,)+);
             type Error = E;
+
+            fn observe_results(&mut self, observer: &Arc<dyn Observer>, ended: &mut dyn FnMut(usize)) {
+                $(self.$n.observe_result($n, observer, ended);)+
+            }
 
             fn take_error(&mut self, index: usize) -> Option<E> {
                 match index {

@@ -41,7 +41,7 @@ use crate::children::{Children, Gatherable, TryChildren};
 #[doc(alias = "asyncio.gather")]
 #[track_caller]
 pub fn gather<G: Gatherable>(futures: G) -> Gather<G::Children> {
-    Gather(Core::new(futures.into_children(), Until::AllOrFailure))
+    Gather(Core::new(futures.into_children(), Children::observe))
 }
 
 /// As [`gather`], for futures that return `Result`: gives all values, or the first error, at once.
@@ -59,7 +59,7 @@ pub fn try_gather<G: Gatherable>(futures: G) -> TryGather<G::Children>
 where
     G::Children: TryChildren,
 {
-    TryGather(Core::new(futures.into_children(), Until::Each))
+    TryGather(Core::new(futures.into_children(), TryChildren::observe_results))
 }
 
 /// See [`gather`].
@@ -76,17 +76,6 @@ pub struct TryGather<C: TryChildren>(Core<C, Stop<C>>);
 
 /// Why a `try_gather` stops: an `Err`, or a child without a value.
 type Stop<C> = Result<<C as TryChildren>::Error, TaskError>;
-
-/// When the awaiter is woken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Until {
-    /// When all children have ended, or one without a value.
-    AllOrFailure,
-    /// When all children have ended.
-    All,
-    /// Whenever a child has ended.
-    Each,
-}
 
 /// The children, and what they report to. `S` is a reason to stop before all have ended.
 struct Core<C: Children, S> {
@@ -120,7 +109,10 @@ struct Inner {
     ended: Vec<usize>,
     /// Children that have not ended.
     left: usize,
-    until: Until,
+    /// It has ended: all have, or one failed.
+    over: bool,
+    /// Children are waited for even when one has failed.
+    all: bool,
     waker: Option<Waker>,
     /// Cancellation was requested; with this message.
     requested: Option<CancelMessage>,
@@ -165,9 +157,11 @@ impl Awaited for Reports {
     }
 
     fn request(&self, message: &CancelMessage) -> Vec<TaskHandle> {
-        let left: Vec<_> = self.handles.iter().filter(|child| !child.done()).cloned().collect();
+        let mut inner = self.lock();
+        let is_left = |child: &&TaskHandle| !inner.over && !child.done();
+        let left: Vec<_> = self.handles.iter().filter(is_left).cloned().collect();
         if !left.is_empty() {
-            self.lock().requested = Some(message.clone());
+            inner.requested = Some(message.clone());
         }
         left
     }
@@ -178,13 +172,8 @@ impl Observer for Reports {
         let mut inner = self.lock();
         inner.ended.push(index);
         inner.left -= 1;
-        let wanted = match inner.until {
-            Until::All => false,
-            Until::AllOrFailure => !with_value,
-            // An `Err` is only known by looking.
-            Until::Each => true,
-        };
-        let waker = if wanted || inner.left == 0 { inner.waker.take() } else { None };
+        inner.over |= inner.left == 0 || (!inner.all && !with_value);
+        let waker = if inner.over { inner.waker.take() } else { None };
         drop(inner);
         if let Some(waker) = waker {
             waker.wake();
@@ -217,12 +206,15 @@ impl<E> Reason for Result<E, TaskError> {
 }
 
 impl<C: Children, S: Reason> Core<C, S> {
-    fn new(mut children: C, until: Until) -> Core<C, S> {
+    fn new(
+        mut children: C,
+        observe: impl FnOnce(&mut C, &Arc<dyn Observer>, &mut dyn FnMut(usize)),
+    ) -> Core<C, S> {
         let left = children.len();
-        let inner = Inner { ended: Vec::new(), left, until, waker: None, requested: None };
+        let inner = Inner { ended: Vec::new(), left, over: false, all: false, waker: None, requested: None };
         let reports = Arc::new(Reports { handles: children.handles(), inner: Mutex::new(inner) });
         let observer: Arc<dyn Observer> = reports.clone();
-        children.observe(&observer, &mut |index| reports.ended(index, true));
+        observe(&mut children, &observer, &mut |index| reports.ended(index, true));
         let end = if left == 0 { End::Done } else { End::Pending };
         Core {
             children,
@@ -414,7 +406,10 @@ impl<C: Children> Gather<C> {
     /// Waits for all children, whatever happens, and gives their cancellations and panics as values too: asyncio's
     /// `return_exceptions=True`.
     pub fn outcomes(self) -> Outcomes<C> {
-        self.0.reports.lock().until = Until::All;
+        let mut inner = self.0.reports.lock();
+        inner.all = true;
+        inner.over = inner.left == 0;
+        drop(inner);
         let Core { children, reports, forward, leaf, link, end, .. } = self.0;
         Outcomes(Core { children, stop: None, reports, forward, leaf, link, end })
     }

@@ -250,7 +250,7 @@ impl Future for WaitEnd {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let task = self.handle.task();
-        self.join.poll_end_alone(task, false, cx).map(drop)
+        self.join.poll_end_alone(task, cx).map(drop)
     }
 }
 

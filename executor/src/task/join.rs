@@ -11,7 +11,7 @@ use super::cancel::{self, Passed};
 use super::failure::{Failure, TaskError};
 use super::header::{Header, TaskRef};
 use super::state::Ended;
-use super::waiters::{Observer, Observing, Registered};
+use super::waiters::{IsErr, Observer, Observing, Registered};
 
 /// The part of a future that waits for a task's end.
 #[derive(Debug, Default)]
@@ -53,15 +53,11 @@ impl Join {
     }
 
     /// As [`poll_end`](Self::poll_end), but a cancellation is for the awaiter alone: to it, this is a leaf.
-    ///
-    /// `later`: asyncio wakes this awaiter by a callback, one pass later.
-    pub(crate) fn poll_end_alone(&mut self, task: TaskRef, later: bool, cx: &mut Context<'_>) -> Poll<Ended> {
+    pub(crate) fn poll_end_alone(&mut self, task: TaskRef, cx: &mut Context<'_>) -> Poll<Ended> {
         ready!(self.leaf.enter(cx));
         panic_if_self(task);
         if task.header().state.ended().is_none() {
-            let waiters = &task.header().waiters;
-            let registered = &mut self.registered;
-            if if later { waiters.register_later(registered, cx) } else { waiters.register(registered, cx) } {
+            if task.header().waiters.register(&mut self.registered, cx) {
                 self.leaf.wait(WaitKind::Other);
                 return Poll::Pending;
             }
@@ -72,10 +68,20 @@ impl Join {
     }
 
     /// Has an observer told of the end, in place of whoever waited through this before.
-    pub(crate) fn observe(&mut self, task: TaskRef, observer: Arc<dyn Observer>, index: usize) -> bool {
+    ///
+    /// # Safety
+    ///
+    /// `is_err`, if it is there, looks at the type of the task's output.
+    pub(crate) unsafe fn observe(
+        &mut self,
+        task: TaskRef,
+        observer: Arc<dyn Observer>,
+        index: usize,
+        is_err: Option<IsErr>,
+    ) -> bool {
         self.leave(task);
-        let observing = Observing { observer, index, is_err: None, failed: false };
-        // SAFETY: nothing looks at the output.
+        let observing = Observing { observer, index, is_err, failed: false };
+        // SAFETY: as the caller says.
         let observed = unsafe { task.header().waiters.observe(observing, &mut self.registered) };
         if !observed {
             task.wait_complete();
@@ -169,7 +175,7 @@ fn polling<'a>() -> Option<&'a Header> {
     Some(TaskRef::new(polling).header())
 }
 
-fn panic_if_self(task: TaskRef) {
+pub(crate) fn panic_if_self(task: TaskRef) {
     assert!(
         !std::ptr::eq(context::current_task(), task.as_ptr().cast()),
         "a task awaits itself, and would wait for ever: the one created at {}",

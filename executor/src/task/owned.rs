@@ -14,8 +14,9 @@ use super::handle::TaskHandle;
 use super::header::TaskRef;
 use super::join::{self, Join};
 use super::shared::{self, SharedTask};
+use super::shielded::Shielded;
 use super::state::Ended;
-use super::waiters::Observer;
+use super::waiters::{IsErr, Observer};
 
 /// A running task: asyncio's `Task`.
 ///
@@ -116,12 +117,39 @@ impl<T> Task<T> {
     ///
     /// Nobody is told once the `Task` is dropped.
     pub fn observe(&mut self, observer: Arc<dyn Observer>, index: usize) -> bool {
-        self.join.observe(self.handle.task(), observer, index)
+        // SAFETY: nothing looks at the output.
+        unsafe { self.observe_with(observer, index, None) }
+    }
+
+    /// As [`observe`](Self::observe); an output that is an `Err`, says `is_err`, counts as no value.
+    ///
+    /// # Safety
+    ///
+    /// `is_err`, if it is there, looks at a `T`.
+    pub(crate) unsafe fn observe_with(
+        &mut self,
+        observer: Arc<dyn Observer>,
+        index: usize,
+        is_err: Option<IsErr>,
+    ) -> bool {
+        // SAFETY: as the caller says.
+        unsafe { self.join.observe(self.handle.task(), observer, index, is_err) }
     }
 
     /// Waits for the task without passing cancellations on to it: what `shield` is made of.
     pub fn shielded(self) -> Shielded<T> {
-        Shielded(self)
+        Shielded::new(self)
+    }
+
+    /// Waits for the end, as a leaf.
+    pub(crate) fn poll_end_alone(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        self.join.poll_end_alone(self.handle.task(), cx)
+    }
+
+    /// Raises what the task failed with.
+    pub(crate) fn raise<U>(&mut self) -> Poll<U> {
+        let failure = join::failure(self.handle.task());
+        self.join.raise(failure)
     }
 
     /// How the task failed, if it did.
@@ -141,7 +169,7 @@ impl<T> Task<T> {
     }
 
     /// The output of a task that ended with a value.
-    fn take(&mut self) -> T {
+    pub(crate) fn take(&mut self) -> T {
         assert!(!self.taken, "a task was awaited again after it had given its output");
         let task = self.task();
         match shared::shared_clone(task) {
@@ -234,38 +262,5 @@ impl<T> Unpin for Outcome<T> {}
 impl<T> fmt::Debug for Outcome<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Outcome").field(&self.0).finish()
-    }
-}
-
-/// A task whose awaiter can be cancelled alone; see [`Task::shielded`].
-#[must_use = "a future does nothing unless it is awaited"]
-pub struct Shielded<T>(Task<T>);
-
-impl<T> Future for Shielded<T> {
-    type Output = T;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        let this = &mut self.get_mut().0;
-        let task = this.handle.task();
-        match ready!(this.join.poll_end_alone(task, true, cx)) {
-            Ended::Value => Poll::Ready(this.take()),
-            _ => this.join.raise(join::failure(task)),
-        }
-    }
-}
-
-impl<T> Unpin for Shielded<T> {}
-
-impl<T> Deref for Shielded<T> {
-    type Target = TaskHandle;
-
-    fn deref(&self) -> &TaskHandle {
-        &self.0
-    }
-}
-
-impl<T> fmt::Debug for Shielded<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Shielded").field(&self.0).finish()
     }
 }

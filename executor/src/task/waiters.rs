@@ -19,7 +19,6 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 
 use super::failure::quietly;
-use super::handle::TaskHandle;
 use super::header::TaskRef;
 use super::waker;
 use crate::scheduler::{self, Call, Flavor, Shared};
@@ -48,8 +47,6 @@ enum Waiter {
     Task(TaskRef),
     /// Another executor's task, or a wrapped waker.
     Waker(Waker),
-    /// A task of ours that takes one hop more; owns a reference.
-    Later(TaskRef),
     /// A combinator.
     Observer(Observing),
     /// A callback of the user's.
@@ -158,17 +155,6 @@ impl Waiters {
         let token = list.push(Waiter::Callback(callback));
         self.unlock(list);
         Ok(token)
-    }
-
-    /// As [`register`](Self::register), for a waiter that asyncio wakes by a callback, one pass later.
-    pub(crate) fn register_later(&self, registered: &mut Registered, cx: &Context<'_>) -> bool {
-        match waker::task_of(cx.waker()) {
-            Some(task) if scheduler::runs_here_with_links(task.header().runtime) => {
-                task.header().state.add_ref();
-                self.update_list(registered, Waiter::Later(task))
-            }
-            _ => self.register(registered, cx),
-        }
     }
 
     /// Puts `waiter` where `registered` says, or at the end.
@@ -430,7 +416,6 @@ impl Waiter {
         match self {
             Waiter::Task(task) => task.wake(),
             Waiter::Waker(waker) => quietly(|| waker.wake()),
-            Waiter::Later(task) => runtime.call_soon(Call::Wake(TaskHandle::from_owned(task))),
             Waiter::Observer(Observing { observer, index, failed, .. }) => {
                 tell_observer(runtime, observer, index, with_value && !failed);
             }
@@ -441,7 +426,7 @@ impl Waiter {
     /// Gives up without telling.
     fn release(self) {
         match self {
-            Waiter::Task(task) | Waiter::Later(task) => task.drop_ref(),
+            Waiter::Task(task) => task.drop_ref(),
             Waiter::Waker(waker) => quietly(|| drop(waker)),
             Waiter::Callback(callback) => quietly(|| drop(callback)),
             Waiter::Observer(..) => {}
