@@ -370,7 +370,7 @@ fn a_job_gives_way_to_a_delivery() {
     eventually("done", || waiting.done());
     // SAFETY: nothing here follows the address.
     let guard = unsafe { kumihimo_context::enter((&raw const task).cast(), 10) };
-    guard.deliver(None);
+    guard.deliver(None, false);
     assert!(
         pin!(&mut waiting).poll(&mut Context::from_waker(waker)).is_pending(),
         "it waited: the delivery is its"

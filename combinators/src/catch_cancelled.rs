@@ -16,6 +16,19 @@ use pin_project_lite::pin_project;
 /// |---|---|---|
 /// | `future` | returns `Err` once everything inside has cleaned up | `future` |
 ///
+/// # In combinators of others
+///
+/// A cancellation finds its place by polling. Those of other crates that poll all their branches (`join!`, `select!`, `Shared`,
+/// boxed futures, `join_all` of up to 30) let it in: the first scope or awaited task, in the order of polling, takes it. It is
+/// one request, so the other branches are not asked. They go on, if it is swallowed; if it is raised, what is around drops them.
+///
+/// `FuturesUnordered`, `FuturesOrdered`, `buffer_unordered`, and `join_all` of more poll only the branches that were woken, so a
+/// cancellation of the task passes the others by: the scope around takes it, and all branches are dropped, whatever scopes are
+/// in them. Tasks that they await are not cancelled, but run on. (A time-out *in* a branch wakes it, and works.)
+///
+/// Use [`gather`](crate::gather) or [`task_group`](crate::task_group) where each branch has something to clean up: there each is
+/// a task and is asked, and waited for. Or [`Finally::or_spawn`](crate::Finally::or_spawn), which runs its clean-up in any case.
+///
 /// ```
 /// # use std::sync::Arc;
 /// # use kumihimo_executor::{Builder, ParkDriver, create_task, yield_now};

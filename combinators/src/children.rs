@@ -32,8 +32,8 @@ pub trait Children: Send + 'static {
         self.len() == 0
     }
 
-    /// Has each child that has not ended report to `observer`; gives those that have ended to `ended`.
-    fn observe(&mut self, observer: &Arc<dyn Observer>, ended: &mut dyn FnMut(usize));
+    /// Has each child that has not ended report to `observer`; gives those that have ended to `ended`, and whether with a value.
+    fn observe(&mut self, observer: &Arc<dyn Observer>, ended: &mut dyn FnMut(usize, bool));
 
     /// Takes what a child ended with. `Err` if it has no value.
     fn settle(&mut self, index: usize) -> Result<(), TaskError>;
@@ -59,7 +59,7 @@ pub trait TryChildren: Children {
     type Error;
 
     /// As [`observe`](Children::observe), where a child that ends with an `Err` has no value.
-    fn observe_results(&mut self, observer: &Arc<dyn Observer>, ended: &mut dyn FnMut(usize));
+    fn observe_results(&mut self, observer: &Arc<dyn Observer>, ended: &mut dyn FnMut(usize, bool));
 
     /// Takes the error of a settled child.
     fn take_error(&mut self, index: usize) -> Option<Self::Error>;
@@ -86,9 +86,9 @@ impl<T: Send + 'static> Child<T> {
         Child { task: into_task(future.into_future()), end: None }
     }
 
-    fn observe(&mut self, index: usize, observer: &Arc<dyn Observer>, ended: &mut dyn FnMut(usize)) {
-        if !self.task.observe(observer.clone(), index) {
-            ended(index);
+    fn observe(&mut self, index: usize, observer: &Arc<dyn Observer>, ended: &mut dyn FnMut(usize, bool)) {
+        if let Some(with_value) = self.task.observe(observer.clone(), index) {
+            ended(index, with_value);
         }
     }
 
@@ -116,9 +116,14 @@ impl<T: Send + 'static> Child<T> {
 }
 
 impl<T: Send + 'static, E: Send + 'static> Child<Result<T, E>> {
-    fn observe_result(&mut self, index: usize, observer: &Arc<dyn Observer>, ended: &mut dyn FnMut(usize)) {
-        if !self.task.observe_result(observer.clone(), index) {
-            ended(index);
+    fn observe_result(
+        &mut self,
+        index: usize,
+        observer: &Arc<dyn Observer>,
+        ended: &mut dyn FnMut(usize, bool),
+    ) {
+        if let Some(with_value) = self.task.observe_result(observer.clone(), index) {
+            ended(index, with_value);
         }
     }
 
@@ -226,7 +231,7 @@ impl<T: Send + 'static, S: Shape> Children for List<T, S> {
         self.children.len()
     }
 
-    fn observe(&mut self, observer: &Arc<dyn Observer>, ended: &mut dyn FnMut(usize)) {
+    fn observe(&mut self, observer: &Arc<dyn Observer>, ended: &mut dyn FnMut(usize, bool)) {
         for (index, child) in self.children.iter_mut().enumerate() {
             child.observe(index, observer, ended);
         }
@@ -257,7 +262,7 @@ impl<T: Send + 'static, E: Send + 'static, S: Shape> TryChildren for List<Result
     type Oks = S::Of<T>;
     type Error = E;
 
-    fn observe_results(&mut self, observer: &Arc<dyn Observer>, ended: &mut dyn FnMut(usize)) {
+    fn observe_results(&mut self, observer: &Arc<dyn Observer>, ended: &mut dyn FnMut(usize, bool)) {
         for (index, child) in self.children.iter_mut().enumerate() {
             child.observe_result(index, observer, ended);
         }
@@ -286,7 +291,7 @@ impl Children for () {
         0
     }
 
-    fn observe(&mut self, _observer: &Arc<dyn Observer>, _ended: &mut dyn FnMut(usize)) {}
+    fn observe(&mut self, _observer: &Arc<dyn Observer>, _ended: &mut dyn FnMut(usize, bool)) {}
 
     fn settle(&mut self, _index: usize) -> Result<(), TaskError> {
         Ok(())
@@ -325,7 +330,7 @@ macro_rules! tuples {
                 [$($n),+].len()
             }
 
-            fn observe(&mut self, observer: &Arc<dyn Observer>, ended: &mut dyn FnMut(usize)) {
+            fn observe(&mut self, observer: &Arc<dyn Observer>, ended: &mut dyn FnMut(usize, bool)) {
                 $(self.$n.observe($n, observer, ended);)+
             }
 
@@ -360,7 +365,7 @@ macro_rules! tuples {
             type Oks = ($($T,)+);
             type Error = E;
 
-            fn observe_results(&mut self, observer: &Arc<dyn Observer>, ended: &mut dyn FnMut(usize)) {
+            fn observe_results(&mut self, observer: &Arc<dyn Observer>, ended: &mut dyn FnMut(usize, bool)) {
                 $(self.$n.observe_result($n, observer, ended);)+
             }
 

@@ -18,8 +18,29 @@ use pin_project_lite::pin_project;
 /// |---|---|---|
 /// | `work`, then `clean_up` | drops `work`, runs `clean_up`, raises | `work`; a second request cuts `clean_up` short |
 ///
-/// A future that is dropped by other code (`select!`, say), not cancelled, cannot await any more: neither part runs on
-/// then. Use [`or_spawn`](Finally::or_spawn) where the clean-up must run even so.
+/// A future that is dropped by other code, not cancelled, cannot await any more: neither part runs on then. That is what
+/// `select!` and `abortable` do to the loser, `try_join!` to who is left after an error, and a panic or a cancellation of one branch
+/// of `join!` to the others. `FuturesUnordered`, `FuturesOrdered`, `buffer_unordered`, and `join_all` of more than 30 do not even
+/// pass a cancellation of the task on to their branches: see [`catch_cancelled`](crate::catch_cancelled). [`gather`](crate::gather)
+/// and [`task_group`](crate::task_group) do, and wait for the clean-up. Use [`or_spawn`](Finally::or_spawn) where it must run even
+/// so.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use kumihimo_executor::{Builder, ParkDriver, create_task, yield_now};
+/// use kumihimo_combinators::finally;
+///
+/// # let runtime = Builder::new().current_thread().build(Arc::new(ParkDriver::default())).unwrap();
+/// # runtime.block_on(async {
+/// let task = create_task(finally(std::future::pending::<()>(), async {
+///     yield_now().await; // Awaits are fine here.
+///     println!("cleaned up");
+/// }));
+/// yield_now().await;
+/// task.cancel();
+/// assert!(task.outcome().await.is_err());
+/// # }, |_| {}).unwrap();
+/// ```
 #[doc(alias = "try")]
 pub fn finally<F: IntoFuture, C: IntoFuture>(work: F, clean_up: C) -> Finally<F::IntoFuture, C::IntoFuture> {
     Finally { work: Some(work.into_future()), clean_up: clean_up.into_future(), result: None }
@@ -54,9 +75,22 @@ impl<F: Future, C: Future + Send + 'static> Finally<F, C>
 where
     C::Output: Send + 'static,
 {
-    /// Has the clean-up run as a task of its own, if the future is dropped before its end.
+    /// Has the clean-up run as a task of its own, if the future is dropped before its end (also before it is first polled).
     ///
     /// Outside of a running loop, where no task can be made, the clean-up is dropped too.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use kumihimo_executor::{Builder, ParkDriver, yield_now};
+    /// # use kumihimo_combinators::finally;
+    /// # let runtime = Builder::new().current_thread().build(Arc::new(ParkDriver::default())).unwrap();
+    /// # runtime.block_on(async {
+    /// let work = finally(std::future::pending::<()>(), async { println!("cleaned up") }).or_spawn();
+    /// // Whatever gives up on it, as `select!` does on the loser:
+    /// drop(work);
+    /// yield_now().await; // The clean-up runs meanwhile.
+    /// # }, |_| {}).unwrap();
+    /// ```
     pub fn or_spawn(self) -> FinallyOrSpawn<F, C> {
         let Finally { work, clean_up, result } = self;
         FinallyOrSpawn { inside: Finally { work, clean_up: Spawning(Some(Box::pin(clean_up))), result } }

@@ -201,20 +201,20 @@ impl Reason for Infallible {
 
 impl<E> Reason for Result<E, TaskError> {
     fn is_cancelled(&self) -> bool {
-        self.as_ref().is_err_and(TaskError::is_cancelled)
+        self.as_ref().is_err_and(Reason::is_cancelled)
     }
 }
 
 impl<C: Children, S: Reason> Core<C, S> {
     fn new(
         mut children: C,
-        observe: impl FnOnce(&mut C, &Arc<dyn Observer>, &mut dyn FnMut(usize)),
+        observe: impl FnOnce(&mut C, &Arc<dyn Observer>, &mut dyn FnMut(usize, bool)),
     ) -> Core<C, S> {
         let left = children.len();
         let inner = Inner { ended: Vec::new(), left, over: false, all: false, waker: None, requested: None };
         let reports = Arc::new(Reports { handles: children.handles(), inner: Mutex::new(inner) });
         let observer: Arc<dyn Observer> = reports.clone();
-        observe(&mut children, &observer, &mut |index| reports.ended(index, true));
+        observe(&mut children, &observer, &mut |index, with_value| reports.ended(index, with_value));
         let end = if left == 0 { End::Done } else { End::Pending };
         Core {
             children,
@@ -247,7 +247,7 @@ impl<C: Children, S: Reason> Core<C, S> {
             self.forward.give_back(message);
         }
         if ended && self.ends_cancelled() {
-            self.forward.absorb();
+            Forward::absorb();
         }
         ready!(self.leaf.enter(cx));
         while !ended {
@@ -359,7 +359,8 @@ impl<C: Children, S: Reason> Core<C, S> {
     }
 
     fn done(&self) -> bool {
-        self.end != End::Pending || self.reports.lock().left == 0
+        let inner = self.reports.lock();
+        self.end != End::Pending || inner.over || inner.left == 0
     }
 }
 

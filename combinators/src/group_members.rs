@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use kumihimo_context::{Leaf, WaitKind};
+use kumihimo_context::{CancelMessage, Leaf, WaitKind};
 use kumihimo_executor::{Observation, Observer, TaskHandle};
 
 use crate::part::Part;
@@ -19,6 +19,8 @@ pub(crate) struct Members<E> {
     pub(crate) part: Part,
     /// `cancelling()` of the parent when the block began.
     cancelling: usize,
+    /// The group's own requests are known by it: it is their message, and says nothing.
+    token: Arc<str>,
     /// No task is cancelled and nobody woken with the lock held.
     inner: Mutex<Inner<E>>,
 }
@@ -102,7 +104,13 @@ impl<E> Members<E> {
             errors: Vec::new(),
             panic: None,
         };
-        Members { cancelling: parent.cancelling(), part: Part::new(parent), inner: Mutex::new(inner) }
+        let token: Arc<str> = Arc::from("");
+        Members {
+            cancelling: parent.cancelling(),
+            part: Part::new(parent, Some(token.clone())),
+            token,
+            inner: Mutex::new(inner),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<E>> {
@@ -146,8 +154,22 @@ impl<E> Members<E> {
     /// Cancels all tasks; false if that was done before.
     pub(crate) fn abort(&self) -> bool {
         let Some(tasks) = self.lock().begin_abort() else { return false };
-        tasks.iter().for_each(|task| _ = task.cancel());
+        self.cancel(&tasks);
         true
+    }
+
+    fn cancel(&self, tasks: &[TaskHandle]) {
+        tasks.iter().for_each(|task| _ = task.cancel_with(self.token.clone()));
+    }
+
+    /// Whether a request is the group's own.
+    pub(crate) fn is_own(&self, request: &CancelMessage) -> bool {
+        request.as_ref().is_some_and(|message| Arc::ptr_eq(message, &self.token))
+    }
+
+    /// Whether the group has cancelled its tasks.
+    pub(crate) fn is_aborting(&self) -> bool {
+        self.lock().aborting
     }
 
     /// Waits until all tasks have ended.
@@ -222,7 +244,7 @@ impl<E: Send + 'static> Members<E> {
         let late = inner.aborting;
         drop(inner);
         if late {
-            task.cancel();
+            task.cancel_with(self.token.clone());
         }
         let observation = task.observe(self.clone(), member.slot);
         let mut inner = self.lock();
@@ -242,13 +264,15 @@ impl<E: Send + 'static> Observer for Members<E> {
         let Slot { task, observation, mut failed, .. } = std::mem::take(&mut inner.slots[slot]);
         if !failed && !with_value && task.as_ref().is_some_and(|task| !task.cancelled()) {
             failed = true;
-            inner.panic.get_or_insert_with(|| Box::new("a task of a task group panicked while it was dropped"));
+            inner
+                .panic
+                .get_or_insert_with(|| Box::new("a task of a task group panicked while it was dropped"));
         }
         let siblings = if failed { inner.begin_abort() } else { None };
         let mut wake = false;
         if let Some(siblings) = siblings {
             drop(inner);
-            siblings.iter().for_each(|task| _ = task.cancel());
+            self.cancel(&siblings);
             inner = self.lock();
             // The parent does not leave before this task is off its list, so it finds the request counted.
             if !inner.over {

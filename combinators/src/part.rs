@@ -3,13 +3,17 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use kumihimo_context::{Scoped, WaitKind, WaitWord, deliver_inside, noting, poll_again, scope};
+use kumihimo_context::{
+    CancelMessage, Forward, Scoped, WaitKind, WaitWord, deliver_inside, delivering, noting, poll_again, scope,
+};
 use kumihimo_executor::{Due, Inside, TaskHandle};
 
 /// Requests to a part of a task, and their way to it. Its owner shares it with whoever makes requests.
 #[derive(Debug)]
 pub(crate) struct Part {
     task: TaskHandle,
+    /// What requests carry.
+    message: CancelMessage,
     /// Not held while foreign code is polled.
     inner: Mutex<Inner>,
 }
@@ -29,15 +33,18 @@ enum Request {
     None,
     /// If it is not taken back before that.
     Due(Due),
-    /// It is on its way.
+    /// It is on its way; it came while the part ran.
     Committed,
 }
 
+/// Whether a request came after the task had been woken.
+struct Late(bool);
+
 impl Part {
-    /// A part of this task.
-    pub(crate) fn new(task: TaskHandle) -> Part {
+    /// A part of this task, to which requests come with this message.
+    pub(crate) fn new(task: TaskHandle, message: CancelMessage) -> Part {
         let inner = Inner { inside: WaitWord::NONE, waker: None, request: Request::None };
-        Part { task, inner: Mutex::new(inner) }
+        Part { task, message, inner: Mutex::new(inner) }
     }
 
     pub(crate) fn task(&self) -> &TaskHandle {
@@ -66,11 +73,15 @@ impl Part {
     #[must_use]
     pub(crate) fn request(&self) -> bool {
         let mut inner = self.lock();
-        match self.task.cancel_inside(inner.inside, None) {
+        match self.task.cancel_inside(inner.inside, self.message.clone()) {
             Inside::PassedOn => false,
             Inside::Due(due) => {
                 inner.request = Request::Due(due);
                 true
+            }
+            Inside::DueAtTheEnd(due) => {
+                inner.request = Request::Due(due);
+                false
             }
         }
     }
@@ -92,16 +103,16 @@ impl Part {
         let mut deliver = self.take_due();
         loop {
             let (polled, inside) = noting(|| match deliver {
-                true => deliver_inside(None, || poll(cx)),
-                false => scope(|| poll(cx)),
+                Some(Late(late)) => deliver_inside(self.message.clone(), late, || poll(cx)),
+                None => scope(|| poll(cx)),
             });
             if !matches!(polled, Scoped::Pending) {
                 return polled;
             }
-            deliver = self.suspend(cx, inside);
-            if !deliver {
+            if !self.suspend(cx, inside) {
                 return Scoped::Pending;
             }
+            deliver = Some(Late(false));
         }
     }
 
@@ -122,10 +133,20 @@ impl Part {
         drop(waker);
     }
 
-    /// Whether a request has to be delivered, which is taken.
-    fn take_due(&self) -> bool {
+    /// The request that has to be delivered, if there is one.
+    fn take_due(&self) -> Option<Late> {
         let request = std::mem::replace(&mut self.lock().request, Request::None);
-        self.is_due(request)
+        let on_its_way = matches!(request, Request::Due(due) if due.is_on_its_way());
+        if !self.is_due(request) {
+            return None;
+        }
+        if delivering() && on_its_way {
+            // Another came later, to the whole task: of the two the first's message counts.
+            let mut forward = Forward::new();
+            forward.take();
+            forward.give_back(self.message.clone());
+        }
+        Some(Late(!on_its_way && matches!(request, Request::Due(_))))
     }
 
     fn is_due(&self, request: Request) -> bool {

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use kumihimo_context::{CancelledError, Leaf, Scoped, discard, scope};
+use kumihimo_context::{CancelledError, Forward, Leaf, Scoped, delivering, discard, scope};
 use kumihimo_executor::{Flavor, Scheduler, Task, TaskBuilder, current_task};
 use pin_project_lite::pin_project;
 
@@ -135,7 +135,8 @@ impl<E: Send + 'static> TaskGroup<E> {
                 return refuse(builder, refused);
             }
         };
-        let task = builder.spawn(Child { future, group: self.0.clone(), member: reserved.member });
+        let task =
+            builder.spawn(Child { future, group: self.0.clone(), member: reserved.member, aborted: false });
         reserved.enter(&task);
         task
     }
@@ -177,6 +178,8 @@ pin_project! {
         future: F,
         group: Arc<Members<E>>,
         member: Member,
+        // A request was delivered since the group has cancelled its tasks.
+        aborted: bool,
     }
 }
 
@@ -188,6 +191,9 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let this = self.project();
+        if delivering() {
+            take_repeated(this.group, this.aborted);
+        }
         match catch_unwind(AssertUnwindSafe(|| this.future.poll(cx))) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(Ok(value))) => Poll::Ready(value),
@@ -206,6 +212,23 @@ where
             }
         }
     }
+}
+
+/// Takes a request that is being delivered, if it is the group's own and has been delivered before.
+///
+/// A group that fails cancels this task, and the block; and where the block awaits this task, that request comes here too. In
+/// asyncio the two are one delivery; here the second may find the task cleaning up, which it must not cut short.
+#[cold]
+fn take_repeated<E>(group: &Members<E>, aborted: &mut bool) {
+    let mut forward = Forward::new();
+    let Some(message) = forward.take() else { return };
+    let own = group.is_own(&message);
+    if own && *aborted {
+        forward.settle();
+        return;
+    }
+    *aborted |= own || group.is_aborting();
+    forward.give_back(if own { None } else { message });
 }
 
 /// What a panic says, for those who await the task: the group has its payload.

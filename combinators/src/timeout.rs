@@ -146,8 +146,22 @@ struct Shared {
 struct Clock {
     state: State,
     when: Option<Instant>,
-    /// Fires at `when`. It leads back here; whoever leaves takes it out.
-    timer: Option<Timer>,
+    alarm: Alarm,
+    /// How often the deadline was moved: an alarm for one of before means nothing. Wraps.
+    moved: u32,
+}
+
+/// What will tell that the deadline has come.
+#[derive(Debug)]
+enum Alarm {
+    /// There is no deadline.
+    None,
+    /// The block runs for the first time: a timer is set if it suspends.
+    OnSuspension,
+    /// Fires at the deadline. It leads back here; whoever leaves takes it out.
+    Timer(#[expect(dead_code, reason = "held for its effect")] Timer),
+    /// The deadline had passed: a call that needs no timer, only its turn.
+    Soon,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,18 +179,27 @@ enum State {
 impl Timeout {
     /// A time-out of the polling task, which begins now.
     fn enter(when: When, task: TaskHandle) -> Timeout {
-        let when = match when {
-            When::Never => None,
-            When::After(limit) => Some(Instant::now().saturating_add(limit)),
-            When::At(when) => Some(when),
+        let (when, late) = match when {
+            When::Never => (None, false),
+            When::After(limit) => (Some(Instant::now().saturating_add(limit)), limit.is_zero()),
+            When::At(when) => (Some(when), when <= Instant::now()),
         };
         let cancelling = task.cancelling();
-        let clock = Clock { state: State::Active, when: None, timer: None };
-        let this = Timeout(Arc::new(Shared { part: Part::new(task), cancelling, clock: Mutex::new(clock) }));
-        if when.is_some() {
+        let clock = Clock { state: State::Active, when, alarm: Alarm::OnSuspension, moved: 0 };
+        let shared = Shared { part: Part::new(task, None), cancelling, clock: Mutex::new(clock) };
+        let this = Timeout(Arc::new(shared));
+        if late {
             this.reschedule(when);
         }
         this
+    }
+
+    /// The block has suspended for the first time.
+    fn suspended(&self) {
+        let mut clock = self.0.lock();
+        if matches!(clock.alarm, Alarm::OnSuspension) {
+            clock.alarm = clock.when.map_or(Alarm::None, |when| self.timer(when));
+        }
     }
 
     /// The deadline; `None` if there is none.
@@ -198,17 +221,17 @@ impl Timeout {
         let when = when.into();
         let mut clock = self.0.lock();
         let state = clock.state;
-        let mut timer = None;
+        let mut old = Alarm::None;
         if state == State::Active {
-            timer = clock.timer.take();
             clock.when = when;
-            if let Some(when) = when {
-                clock.timer = self.arm(when);
-            }
+            let first = matches!(clock.alarm, Alarm::OnSuspension);
+            clock.moved = clock.moved.wrapping_add(1);
+            let new = when.map_or(Alarm::None, |when| self.alarm(when, first, clock.moved));
+            old = std::mem::replace(&mut clock.alarm, new);
         }
         // A timer's waker leads back here.
         drop(clock);
-        drop(timer);
+        drop(old);
         assert!(
             state == State::Active,
             "a time-out that {} was rescheduled: move the deadline while the block runs and is in time",
@@ -222,15 +245,19 @@ impl Timeout {
         matches!(self.0.lock().state, State::Expiring | State::Expired)
     }
 
-    /// Has the time-out strike at `when`. What has passed needs no timer, only its turn.
-    fn arm(&self, when: Instant) -> Option<Timer> {
+    /// Has the time-out strike at `when`. `first`: the block has not suspended yet.
+    fn alarm(&self, when: Instant, first: bool, moved: u32) -> Alarm {
         let late = when <= Instant::now();
         if late && let Some(scheduler) = Scheduler::try_current() {
             let this = self.0.clone();
-            scheduler.call_soon(Box::new(move || this.expire()));
-            return None;
+            scheduler.call_soon(Box::new(move || this.expire(moved)));
+            return Alarm::Soon;
         }
-        Some(Timer::new(when, Waker::from(self.0.clone())))
+        if first { Alarm::OnSuspension } else { self.timer(when) }
+    }
+
+    fn timer(&self, when: Instant) -> Alarm {
+        Alarm::Timer(Timer::new(when, Waker::from(self.0.clone())))
     }
 }
 
@@ -239,17 +266,18 @@ impl Shared {
         self.clock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The deadline has come, unless it was moved meanwhile.
-    fn expire(&self) {
+    /// The deadline has come, unless it was moved meanwhile. On several threads a timer may fire while it is.
+    fn expire(&self, moved: u32) {
         let mut clock = self.lock();
-        if clock.state != State::Active || clock.when.is_none_or(|when| when > Instant::now()) {
+        let late = clock.when.is_some_and(|when| when <= Instant::now());
+        if clock.state != State::Active || clock.moved != moved || !late {
             return;
         }
         let wake = self.part.request();
         clock.state = State::Expiring;
-        let timer = clock.timer.take();
+        let alarm = std::mem::replace(&mut clock.alarm, Alarm::None);
         drop(clock);
-        drop(timer);
+        drop(alarm);
         if wake {
             self.part.wake();
         }
@@ -258,7 +286,7 @@ impl Shared {
     /// The block is over. If it was cancelled, that request is taken back: whether it was the only one is returned.
     fn leave(&self) -> Option<bool> {
         let mut clock = self.lock();
-        let timer = clock.timer.take();
+        let alarm = std::mem::replace(&mut clock.alarm, Alarm::None);
         let alone = match clock.state {
             State::Active => {
                 clock.state = State::Finished;
@@ -271,7 +299,7 @@ impl Shared {
             State::Expired | State::Finished => None,
         };
         drop(clock);
-        drop(timer);
+        drop(alarm);
         self.part.end();
         alone
     }
@@ -280,9 +308,10 @@ impl Shared {
 impl Wake for Shared {
     /// The timer fires.
     fn wake(self: Arc<Self>) {
+        let moved = self.lock().moved;
         match Scheduler::try_current() {
-            Some(scheduler) => scheduler.call_from_timer(Box::new(move || self.expire())),
-            None => self.expire(),
+            Some(scheduler) => scheduler.call_from_timer(Box::new(move || self.expire(moved))),
+            None => self.expire(moved),
         }
     }
 }
@@ -337,6 +366,8 @@ pin_project! {
         inside: Option<F>,
         // From the beginning.
         timeout: Option<Timeout>,
+        // It has suspended before.
+        suspended: bool,
         // It has ended so.
         raising: Option<CancelledError>,
     }
@@ -356,13 +387,15 @@ pin_project! {
 
 impl<F> Timed<F> {
     pub(crate) fn new() -> Timed<F> {
-        Timed { inside: None, timeout: None, raising: None }
+        Timed { inside: None, timeout: None, suspended: false, raising: None }
     }
 
     /// Begins: the time runs.
     pub(crate) fn enter(self: Pin<&mut Self>, when: When, what: &str, inside: impl FnOnce(Timeout) -> F) {
         let task = current_task().unwrap_or_else(|| {
-            panic!("{what}() outside of a task: there is nothing that could be cancelled; await it inside of one")
+            panic!(
+                "{what}() outside of a task: there is nothing that could be cancelled; await it inside of one"
+            )
         });
         let mut this = self.project();
         let timeout = this.timeout.insert(Timeout::enter(when, task)).clone();
@@ -376,13 +409,19 @@ impl<F: Future> Future for Timed<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         if this.raising.is_none() {
-            let shared = &this.timeout.as_ref().expect("polled after its beginning").0;
+            let timeout = this.timeout.as_ref().expect("polled after its beginning");
+            let shared = &timeout.0;
             let mut inside = this.inside.as_mut();
             let polled = shared.part.poll(cx, |cx| {
                 inside.as_mut().as_pin_mut().expect("a time-out was polled after its end").poll(cx)
             });
             match polled {
-                Scoped::Pending => return Poll::Pending,
+                Scoped::Pending => {
+                    if !std::mem::replace(this.suspended, true) {
+                        timeout.suspended();
+                    }
+                    return Poll::Pending;
+                }
                 Scoped::Ready(value) => {
                     this.inside.set(None);
                     shared.leave();

@@ -3,7 +3,7 @@
 use std::ptr;
 
 use crate::cancelled::{CancelMessage, raise};
-use crate::poll_context::{self, DELIVERING, DISCARDING, PASSED_ON, REARMED};
+use crate::poll_context::{self, DELIVERING, DISCARDING, LATE, PASSED_ON, REARMED};
 use crate::wait::{WaitKind, WaitWord};
 
 /// How a future that awaits tasks passes cancellations on.
@@ -58,12 +58,12 @@ impl Forward {
         Some(poll_context::take_message())
     }
 
-    /// What was awaited has ended cancelled, and is about to be [raised](Self::raise): a request that is being delivered is
-    /// answered by that.
+    /// What was awaited has ended cancelled, and is about to be [raised](Self::raise): a request that is being delivered, and
+    /// came only after that end had woken the task, is answered by it.
     #[inline]
-    pub fn absorb(&mut self) {
+    pub fn absorb() {
         let flags = poll_context::flags();
-        if flags & DELIVERING != 0 {
+        if flags & DELIVERING != 0 && flags & LATE != 0 {
             poll_context::set_flags(flags & !DELIVERING);
             drop(poll_context::take_message());
         }

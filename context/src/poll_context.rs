@@ -24,11 +24,14 @@ pub(crate) const PASSED_ON: u8 = 16;
 /// The task is to be polled again, without a wake-up through its state.
 pub(crate) const AGAIN: u8 = 32;
 
+/// The request that is being delivered came after the task had been woken by what it waited for.
+pub(crate) const LATE: u8 = 64;
+
 /// State of the poll in progress on this thread; all zero outside of one.
 struct PollContext {
     /// The task being polled: an address that only its executor understands; null outside.
     task: Cell<*const ()>,
-    /// `DELIVERING`, `RAISING`, `REARMED`, `DISCARDING`, `PASSED_ON`, `AGAIN`.
+    /// `DELIVERING`, `RAISING`, `REARMED`, `DISCARDING`, `PASSED_ON`, `AGAIN`, `LATE`.
     flags: Cell<u8>,
     /// Operations the poll may still complete before leaves make it give way.
     budget: Cell<u32>,
@@ -102,11 +105,12 @@ pub struct Ending {
 }
 
 impl PollGuard {
-    /// Sets out to deliver a cancellation to the task in the poll that follows.
+    /// Sets out to deliver a cancellation to the task in the poll that follows. `late`: it was requested after the task had been
+    /// woken.
     #[cold]
-    pub fn deliver(&self, message: CancelMessage) {
+    pub fn deliver(&self, message: CancelMessage, late: bool) {
         set_message(message);
-        set_flags(flags() | DELIVERING);
+        set_flags(flags() | DELIVERING | if late { LATE } else { 0 });
     }
 
     /// Says that a request went past this task, along its await link, to what it awaits.

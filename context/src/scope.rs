@@ -3,7 +3,7 @@
 use std::task::Poll;
 
 use crate::cancelled::{CancelMessage, CancelledError};
-use crate::poll_context::{self, AGAIN, DELIVERING, DISCARDING, RAISING};
+use crate::poll_context::{self, AGAIN, DELIVERING, DISCARDING, LATE, RAISING};
 use crate::wait::WaitWord;
 
 /// What came of polling the inside of a scope.
@@ -33,9 +33,9 @@ pub fn scope<T>(poll: impl FnOnce() -> Poll<T>) -> Scoped<T> {
 
 /// As [`scope`], delivering a cancellation to the inside: what a time-out does to what it wraps.
 ///
-/// One that is being delivered from outside already counts for both.
+/// One that is being delivered from outside already counts for both. `late`: it was requested after the task had been woken.
 #[cold]
-pub fn deliver_inside<T>(message: CancelMessage, poll: impl FnOnce() -> Poll<T>) -> Scoped<T> {
+pub fn deliver_inside<T>(message: CancelMessage, late: bool, poll: impl FnOnce() -> Poll<T>) -> Scoped<T> {
     /// Takes back what nobody inside has taken, on panics too: outside nobody is meant.
     struct TakeBack(bool);
 
@@ -51,7 +51,8 @@ pub fn deliver_inside<T>(message: CancelMessage, poll: impl FnOnce() -> Poll<T>)
     let own = TakeBack(!poll_context::delivering());
     if own.0 {
         poll_context::set_message(message);
-        poll_context::set_flags(poll_context::flags() | DELIVERING);
+        let flags = poll_context::flags() & !LATE;
+        poll_context::set_flags(flags | DELIVERING | if late { LATE } else { 0 });
     }
     match poll() {
         Poll::Ready(value) => Scoped::Ready(value),
@@ -161,7 +162,7 @@ mod tests {
         let task = 0_u64;
         // SAFETY: nothing here follows the address.
         let guard = unsafe { enter(ptr::from_ref(&task).cast(), UNLIMITED) };
-        guard.deliver(Some(Arc::from("stop")));
+        guard.deliver(Some(Arc::from("stop")), false);
         assert_eq!(message_of(scope(|| Poll::Pending)).as_deref(), Some("stop"));
         assert!(!guard.ending().cancelled);
     }

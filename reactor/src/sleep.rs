@@ -421,7 +421,7 @@ mod tests {
         // SAFETY: nothing here follows the address.
         let guard =
             unsafe { kumihimo_context::enter(std::ptr::from_ref(task).cast(), kumihimo_context::UNLIMITED) };
-        guard.deliver(None);
+        guard.deliver(None, false);
         assert!(poll(&mut sleep, &log.waker(1)).is_pending());
         assert!(guard.ending().cancelled);
         drop(guard);

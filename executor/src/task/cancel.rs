@@ -175,6 +175,8 @@ pub enum Inside {
     PassedOn,
     /// The part is to be polled, with a delivery, if the request is [still due](TaskHandle::is_due) then.
     Due(Due),
+    /// As `Due`, but what the part awaits is about to have it polled, and it is not to be polled before.
+    DueAtTheEnd(Due),
 }
 
 /// A request to a part of a task, which that part's next poll delivers.
@@ -184,24 +186,43 @@ pub struct Due {
     withdrawable: Option<u32>,
 }
 
+impl Due {
+    /// Whether the request came to the suspended task: its message counts, whatever comes later.
+    pub fn is_on_its_way(self) -> bool {
+        self.withdrawable.is_none()
+    }
+}
+
 /// Requests the cancellation of a part of a task: of the inside of a time-out or a group, which awaits `inside`.
 ///
 /// It counts as a request to the task. Where the whole task is suspended on exactly what the part awaits, it goes there at once.
 pub(crate) fn cancel_inside(task: TaskRef, inside: WaitWord, message: CancelMessage) -> Inside {
     let header = task.header();
+    let mut at_the_end = false;
     if header.wait() == inside {
-        let mut round = Round { message, passed: 0, next: Vec::new() };
-        if round.pass_on(header) == Way::Past {
-            while let Some(task) = round.next.pop() {
-                round.request(task.task());
+        let mut round = Round { message: message.clone(), passed: 0, next: Vec::new() };
+        match round.pass_on(header) {
+            Way::Past => {
+                while let Some(task) = round.next.pop() {
+                    round.request(task.task());
+                }
+                return Inside::PassedOn;
             }
-            return Inside::PassedOn;
+            Way::AtTheEnd => at_the_end = true,
+            Way::No => {}
         }
     }
     let mut requests = header.extras().requests.lock();
     requests.count += 1;
-    let withdrawable = (!header.state.is_suspended()).then_some(requests.zeroed);
-    Inside::Due(Due { withdrawable })
+    if at_the_end {
+        return Inside::DueAtTheEnd(Due { withdrawable: Some(requests.zeroed) });
+    }
+    let suspended = header.state.is_suspended();
+    if !suspended && !header.state.is_committed() {
+        // Between two steps the latest message counts, also of a request to the whole task.
+        requests.message = message;
+    }
+    Inside::Due(Due { withdrawable: (!suspended).then_some(requests.zeroed) })
 }
 
 /// Whether a request to a part of the task was not taken back before it could be delivered.

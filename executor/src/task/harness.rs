@@ -52,7 +52,7 @@ pub(crate) fn step(task: TaskRef, start: Start, manner: Manner) -> After {
     let guard = unsafe { context::enter(task.as_ptr().cast(), manner.budget) };
     match start.step {
         Step::Poll => {}
-        Step::Deliver => guard.deliver(request_message(header)),
+        Step::Deliver { late } => guard.deliver(request_message(header), late),
         Step::DropUnpolled => {
             let message = request_message(header);
             return end_cancelled(task, guard, message);

@@ -37,7 +37,7 @@ impl Join {
             task.wait_complete();
         }
         if context::delivering() {
-            self.absorb(task);
+            Join::absorb(task);
         }
         ready!(self.leaf.enter(cx));
         self.registered = Registered::No;
@@ -46,9 +46,9 @@ impl Join {
 
     /// The task has ended while a request is being delivered: a cancellation that it ended with answers that.
     #[cold]
-    fn absorb(&mut self, task: TaskRef) {
+    fn absorb(task: TaskRef) {
         if task.header().state.ended() == Some(Ended::Cancelled) {
-            self.forward.absorb();
+            Forward::absorb();
         }
     }
 

@@ -63,7 +63,7 @@ unsafe fn is_err<T, E>(output: *const ()) -> bool {
 
 impl<T, E> Task<Result<T, E>> {
     /// As [`Task::observe`], where an `Err` counts as no value.
-    pub fn observe_result(&mut self, observer: Arc<dyn Observer>, index: usize) -> bool {
+    pub fn observe_result(&mut self, observer: Arc<dyn Observer>, index: usize) -> Option<bool> {
         // SAFETY: the task's output is a `Result<T, E>`.
         unsafe { self.observe_with(observer, index, Some(is_err::<T, E>)) }
     }

@@ -113,10 +113,11 @@ impl<T> Task<T> {
         })
     }
 
-    /// Has `observer` told when the task ends, instead of waking who awaits it. False if it has ended already.
+    /// Has `observer` told when the task ends, instead of waking who awaits it. If it has ended already, gives whether with
+    /// a value, and tells nobody.
     ///
     /// Nobody is told once the `Task` is dropped.
-    pub fn observe(&mut self, observer: Arc<dyn Observer>, index: usize) -> bool {
+    pub fn observe(&mut self, observer: Arc<dyn Observer>, index: usize) -> Option<bool> {
         // SAFETY: nothing looks at the output.
         unsafe { self.observe_with(observer, index, None) }
     }
@@ -131,9 +132,15 @@ impl<T> Task<T> {
         observer: Arc<dyn Observer>,
         index: usize,
         is_err: Option<IsErr>,
-    ) -> bool {
+    ) -> Option<bool> {
+        let (task, is_err) = (self.handle.task(), is_err.filter(|_| !self.taken));
         // SAFETY: as the caller says.
-        unsafe { self.join.observe(self.handle.task(), observer, index, is_err) }
+        if unsafe { self.join.observe(task, observer, index, is_err) } {
+            return None;
+        }
+        // SAFETY: this is an owner, and a value was not moved out.
+        let is_ok = || is_err.is_none_or(|is_err| !unsafe { is_err(task.stage::<()>()) });
+        Some(task.header().state.ended() == Some(Ended::Value) && is_ok())
     }
 
     /// Waits for the task without passing cancellations on to it: what `shield` is made of.

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use kumihimo_context::{Leaf, WaitKind};
+use kumihimo_context::{self as context, Forward, Leaf, WaitKind};
 
 use super::handle::TaskHandle;
 use super::join;
@@ -80,8 +80,16 @@ impl<T> Shielded<T> {
         Shielded { task, outer: None, leaf: Leaf::new() }
     }
 
+    /// Whether the awaiter is to go on.
+    fn is_told(&self) -> bool {
+        self.outer.as_ref().is_some_and(|outer| outer.told.0.lock().is_ok())
+    }
+
     /// Waits for the callback, where the end is told by one.
     fn poll_outer(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        if context::delivering() && self.is_told() && self.task.cancelled() {
+            Forward::absorb();
+        }
         ready!(self.leaf.enter(cx));
         join::panic_if_self(self.task.task());
         if self.outer.is_none() {

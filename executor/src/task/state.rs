@@ -83,7 +83,10 @@ pub(crate) enum Step {
     /// Poll it.
     Poll,
     /// Poll it and deliver a cancellation.
-    Deliver,
+    Deliver {
+        /// It was requested when the task was not suspended.
+        late: bool,
+    },
     /// It was cancelled before its first step: drop it unpolled.
     DropUnpolled,
 }
@@ -208,7 +211,7 @@ impl State {
             let step = match s & (PENDING | COMMITTED) {
                 0 => Step::Poll,
                 _ if s & STARTED == 0 => Step::DropUnpolled,
-                _ => Step::Deliver,
+                request => Step::Deliver { late: request & COMMITTED == 0 },
             };
             let start = Start {
                 step,
@@ -416,6 +419,12 @@ impl State {
         })
     }
 
+    /// Whether a request is on its way to the task.
+    pub(crate) fn is_committed(&self) -> bool {
+        // Acquire: as for `is_suspended`.
+        self.0.load(Acquire) & COMMITTED != 0
+    }
+
     /// Whether the task is suspended: neither in a queue nor running nor complete.
     pub(crate) fn is_suspended(&self) -> bool {
         self.0.load(Acquire) & (SCHEDULED | RUNNING | COMPLETE) == 0
@@ -477,7 +486,7 @@ mod tests {
         assert_eq!(state.request(), Request::Schedule);
         assert_eq!(state.request(), Request::Already);
         state.withdraw();
-        assert_eq!(state.start().step, Step::Deliver);
+        assert_eq!(state.start().step, Step::Deliver { late: false });
     }
 
     #[test]
@@ -496,7 +505,7 @@ mod tests {
         assert_eq!(state.request(), Request::Pending);
         assert_eq!(state.suspend(false, false, false), Suspend::Schedule);
         state.withdraw();
-        assert_eq!(state.start().step, Step::Deliver);
+        assert_eq!(state.start().step, Step::Deliver { late: false });
     }
 
     #[test]

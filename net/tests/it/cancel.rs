@@ -16,7 +16,7 @@ async fn poll_delivering<F: Future + Unpin>(future: &mut F) -> (bool, Poll<F::Ou
         let task = &raw const *cx;
         // SAFETY: nothing here follows the address.
         let guard = unsafe { enter(task.cast(), UNLIMITED) };
-        guard.deliver(None);
+        guard.deliver(None, false);
         let polled = future.poll_unpin(cx);
         Poll::Ready((guard.ending().cancelled, polled))
     })

@@ -143,7 +143,7 @@ fn a_cancellation_that_is_delivered_leaves_the_data(backend: Backend) {
     let task = std::ptr::dangling::<u64>().cast();
     // SAFETY: nothing here follows the address.
     let poll = unsafe { kumihimo_context::enter(task, kumihimo_context::UNLIMITED) };
-    poll.deliver(None);
+    poll.deliver(None, false);
     assert!(poll_once(reading.as_mut()).is_pending());
     assert!(poll.ending().cancelled);
     drop(poll);
