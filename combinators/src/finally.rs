@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use kumihimo_context::{CancelledError, Scoped, discard, scope};
+use kumihimo_context::{CancelledError, Forward, Scoped, discard, scope};
 use kumihimo_executor::{create_task, is_running};
 use pin_project_lite::pin_project;
 
@@ -43,7 +43,8 @@ use pin_project_lite::pin_project;
 /// ```
 #[doc(alias = "try")]
 pub fn finally<F: IntoFuture, C: IntoFuture>(work: F, clean_up: C) -> Finally<F::IntoFuture, C::IntoFuture> {
-    Finally { work: Some(work.into_future()), clean_up: clean_up.into_future(), result: None }
+    let (work, clean_up) = (Some(work.into_future()), clean_up.into_future());
+    Finally { work, clean_up, result: None, forward: Forward::new() }
 }
 
 /// What the work came to.
@@ -68,6 +69,8 @@ pin_project! {
         clean_up: C,
         // What the work came to, while the clean-up runs.
         result: Option<Came<F::Output>>,
+        // Owes the request that cancelled the work.
+        forward: Forward,
     }
 }
 
@@ -75,7 +78,8 @@ impl<F: Future, C: Future + Send + 'static> Finally<F, C>
 where
     C::Output: Send + 'static,
 {
-    /// Has the clean-up run as a task of its own, if the future is dropped before its end (also before it is first polled).
+    /// Has the clean-up run as a task of its own, if the future is dropped after it was first polled and before
+    /// its end. Where the work never began, there is nothing to clean up.
     ///
     /// Outside of a running loop, where no task can be made, the clean-up is dropped too.
     ///
@@ -85,15 +89,17 @@ where
     /// # use kumihimo_combinators::finally;
     /// # let runtime = Builder::new().current_thread().build(Arc::new(ParkDriver::default())).unwrap();
     /// # runtime.block_on(async {
-    /// let work = finally(std::future::pending::<()>(), async { println!("cleaned up") }).or_spawn();
+    /// let mut work = Box::pin(finally(yield_now(), async { println!("cleaned up") }).or_spawn());
+    /// std::future::poll_fn(|cx| std::task::Poll::Ready(work.as_mut().poll(cx))).await;
     /// // Whatever gives up on it, as `select!` does on the loser:
     /// drop(work);
     /// yield_now().await; // The clean-up runs meanwhile.
     /// # }, |_| {}).unwrap();
     /// ```
     pub fn or_spawn(self) -> FinallyOrSpawn<F, C> {
-        let Finally { work, clean_up, result } = self;
-        FinallyOrSpawn { inside: Finally { work, clean_up: Spawning(Some(Box::pin(clean_up))), result } }
+        let Finally { work, clean_up, result, forward } = self;
+        let clean_up = Spawning { clean_up: Some(Box::pin(clean_up)), begun: false };
+        FinallyOrSpawn { inside: Finally { work, clean_up, result, forward } }
     }
 }
 
@@ -106,7 +112,10 @@ impl<F: Future, C: Future> Future for Finally<F, C> {
             let came = match catch_unwind(AssertUnwindSafe(|| scope(|| work.poll(cx)))) {
                 Ok(Scoped::Pending) => return Poll::Pending,
                 Ok(Scoped::Ready(value)) => Came::Value(value),
-                Ok(Scoped::Cancelled(error)) => Came::Cancelled(error),
+                Ok(Scoped::Cancelled(error)) => {
+                    this.forward.owe(&error);
+                    Came::Cancelled(error)
+                }
                 Err(payload) => Came::Panicked(payload),
             };
             // A destructor of the work may panic; the clean-up comes first even so.
@@ -114,16 +123,39 @@ impl<F: Future, C: Future> Future for Finally<F, C> {
             *this.result = Some(dropped.map_or_else(Came::Panicked, |()| came));
         }
         if !matches!(this.result, Some(Came::Raising(_))) {
-            ready!(this.clean_up.poll(cx));
+            let owed = std::mem::take(this.forward);
+            // A panic of the clean-up takes the cancellation's place: it drops what is owed here.
+            let owed = SettledByPanic(owed);
+            let polled = this.clean_up.poll(cx);
+            *this.forward = owed.keep();
+            ready!(polled);
         }
         match this.result.take().expect("polled after its end") {
             Came::Value(value) => Poll::Ready(value),
-            Came::Panicked(payload) => resume_unwind(payload),
+            Came::Panicked(payload) => {
+                this.forward.settle();
+                resume_unwind(payload)
+            }
             Came::Cancelled(error) | Came::Raising(error) => {
                 *this.result = Some(Came::Raising(error.clone()));
                 raise(error, cx)
             }
         }
+    }
+}
+
+/// Something that is owed, unless there is a panic.
+struct SettledByPanic(Forward);
+
+impl SettledByPanic {
+    fn keep(mut self) -> Forward {
+        std::mem::take(&mut self.0)
+    }
+}
+
+impl Drop for SettledByPanic {
+    fn drop(&mut self) {
+        self.0.settle();
     }
 }
 
@@ -156,15 +188,23 @@ where
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        self.project().inside.poll(cx)
+        let mut inside = self.project().inside;
+        inside.as_mut().project().clean_up.get_mut().begun = true;
+        inside.poll(cx)
     }
 }
 
 /// A clean-up that becomes a task when it is dropped unfinished.
-struct Spawning<C>(Option<Pin<Box<C>>>)
+struct Spawning<C>
 where
     C: Future + Send + 'static,
-    C::Output: Send + 'static;
+    C::Output: Send + 'static,
+{
+    /// Until it has ended.
+    clean_up: Option<Pin<Box<C>>>,
+    /// The work has begun.
+    begun: bool,
+}
 
 impl<C> Future for Spawning<C>
 where
@@ -174,9 +214,9 @@ where
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(clean_up) = &mut self.0 {
+        if let Some(clean_up) = &mut self.clean_up {
             ready!(clean_up.as_mut().poll(cx));
-            self.0 = None;
+            self.clean_up = None;
         }
         Poll::Ready(())
     }
@@ -188,7 +228,8 @@ where
     C::Output: Send + 'static,
 {
     fn drop(&mut self) {
-        if let Some(clean_up) = self.0.take()
+        if let Some(clean_up) = self.clean_up.take()
+            && self.begun
             && is_running()
         {
             drop(create_task(clean_up));

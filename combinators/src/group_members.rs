@@ -17,8 +17,6 @@ pub(crate) type Payload = Box<dyn Any + Send>;
 pub(crate) struct Members<E> {
     /// The block, until it ends; then the wait for the tasks.
     pub(crate) part: Part,
-    /// `cancelling()` of the parent when the block began.
-    cancelling: usize,
     /// The group's own requests are known by it: it is their message, and says nothing.
     token: Arc<str>,
     /// No task is cancelled and nobody woken with the lock held.
@@ -105,12 +103,7 @@ impl<E> Members<E> {
             panic: None,
         };
         let token: Arc<str> = Arc::from("");
-        Members {
-            cancelling: parent.cancelling(),
-            part: Part::new(parent, Some(token.clone())),
-            token,
-            inner: Mutex::new(inner),
-        }
+        Members { part: Part::new(parent, Some(token.clone())), token, inner: Mutex::new(inner) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<E>> {
@@ -209,7 +202,7 @@ impl<E> Members<E> {
         drop(unwanted);
         self.abort();
         self.part.end();
-        requested && self.part.task().uncancel() <= self.cancelling
+        requested && self.part.take_back()
     }
 }
 

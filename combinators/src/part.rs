@@ -1,21 +1,56 @@
 //! A part of a task that can be cancelled alone: what a time-out wraps, the body of a group.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, Ordering::*};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use kumihimo_context::{
     CancelMessage, Forward, Scoped, WaitKind, WaitWord, deliver_inside, delivering, noting, poll_again, scope,
 };
-use kumihimo_executor::{Due, Inside, TaskHandle};
+use kumihimo_executor::{Due, Inside, TaskHandle, TaskId};
 
 /// Requests to a part of a task, and their way to it. Its owner shares it with whoever makes requests.
 #[derive(Debug)]
 pub(crate) struct Part {
     task: TaskHandle,
+    place: Arc<Place>,
+    /// Requests that [concerned](Self::requests) the part when it began.
+    before: isize,
     /// What requests carry.
     message: CancelMessage,
     /// Not held while foreign code is polled.
     inner: Mutex<Inner>,
+}
+
+/// Where a part stands among the parts of its task.
+#[derive(Debug)]
+struct Place {
+    task: TaskId,
+    /// The part around it.
+    outer: Option<Arc<Place>>,
+    /// It has made a request that was not taken back.
+    requested: AtomicBool,
+}
+
+thread_local! {
+    /// The part whose inside is being polled.
+    static CURRENT: RefCell<Option<Arc<Place>>> = const { RefCell::new(None) };
+}
+
+/// A part's inside is being polled, until this is dropped.
+struct Current(Option<Arc<Place>>);
+
+impl Current {
+    fn enter(place: &Arc<Place>) -> Current {
+        Current(CURRENT.replace(Some(place.clone())))
+    }
+}
+
+impl Drop for Current {
+    fn drop(&mut self) {
+        CURRENT.set(self.0.take());
+    }
 }
 
 #[derive(Debug)]
@@ -44,7 +79,28 @@ impl Part {
     /// A part of this task, to which requests come with this message.
     pub(crate) fn new(task: TaskHandle, message: CancelMessage) -> Part {
         let inner = Inner { inside: WaitWord::NONE, waker: None, request: Request::None };
-        Part { task, message, inner: Mutex::new(inner) }
+        let outer = CURRENT.with_borrow(|current| current.clone());
+        let outer = outer.filter(|outer| outer.task == task.id());
+        let place = Arc::new(Place { task: task.id(), outer, requested: AtomicBool::new(false) });
+        let mut part = Part { task, place, before: 0, message, inner: Mutex::new(inner) };
+        part.before = part.requests();
+        part
+    }
+
+    /// Requests to cancel that concern the part: those from outside, and those of the parts around it. Of parts beside it, which a
+    /// task of asyncio can't have, it knows nothing.
+    pub(crate) fn requests(&self) -> isize {
+        let around = std::iter::successors(self.place.outer.as_deref(), |place| place.outer.as_deref());
+        // Acquire: pairs with the Release in `request`; the counts are under a lock of the task's.
+        let around = around.filter(|place| place.requested.load(Acquire)).count();
+        self.task.requests_from_outside() + around as isize
+    }
+
+    /// Takes the part's own request back. True if no more concern it now than when it began.
+    pub(crate) fn take_back(&self) -> bool {
+        self.place.requested.store(false, Release);
+        self.task.uncancel_inside();
+        self.requests() <= self.before
     }
 
     pub(crate) fn task(&self) -> &TaskHandle {
@@ -73,6 +129,7 @@ impl Part {
     #[must_use]
     pub(crate) fn request(&self) -> bool {
         let mut inner = self.lock();
+        self.place.requested.store(true, Release);
         match self.task.cancel_inside(inner.inside, self.message.clone()) {
             Inside::PassedOn => false,
             Inside::Due(due) => {
@@ -100,6 +157,7 @@ impl Part {
         cx: &mut Context<'_>,
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Scoped<T> {
+        let _current = Current::enter(&self.place);
         let mut deliver = self.take_due();
         loop {
             let (polled, inside) = noting(|| match deliver {

@@ -74,7 +74,15 @@ where
     F: Future<Output = Result<V, E>>,
     E: Send + 'static,
 {
-    WithTaskGroup { begin: Some(block), block: None, group: None, end: None, propagate: None, leaf: None }
+    WithTaskGroup {
+        begin: Some(block),
+        block: None,
+        group: None,
+        end: None,
+        propagate: None,
+        leaf: None,
+        forward: Forward::new(),
+    }
 }
 
 /// Creates tasks in a group; [`task_group`] gives it to the block. Clones stand for the same group, and tasks may keep one.
@@ -265,6 +273,8 @@ pin_project! {
         propagate: Option<CancelledError>,
         // While the children are waited for.
         leaf: Option<Leaf>,
+        // Owes the request that is to be raised for.
+        forward: Forward,
     }
 
     impl<B, F, V, E> PinnedDrop for WithTaskGroup<B, F, V, E> {
@@ -305,18 +315,22 @@ where
         if this.end.is_none() {
             let came = ready!(poll_block(group, this.block.as_mut(), cx));
             if let Came::Cancelled(error) = &came {
+                this.forward.owe(error);
                 *this.propagate = Some(error.clone());
             }
             group.exit(!matches!(came, Came::Value(_)));
             *this.end = Some(came);
         }
-        ready!(poll_tasks(group, this.leaf, this.propagate, cx));
+        ready!(poll_tasks(group, this.leaf, this.propagate, this.forward, cx));
         let came = this.end.take().expect("the block has ended");
+        // Errors and panics take the cancellation's place.
+        this.forward.settle();
         let ended = finish(group, came, this.propagate.take());
         *this.group = None;
         match ended {
             Ok(result) => Poll::Ready(result),
             Err(error) => {
+                this.forward.owe(&error);
                 *this.end = Some(Came::Raising(error.clone()));
                 raise(error, cx)
             }
@@ -352,6 +366,7 @@ fn poll_tasks<E>(
     group: &Members<E>,
     leaf: &mut Option<Leaf>,
     propagate: &mut Option<CancelledError>,
+    forward: &mut Forward,
     cx: &mut Context<'_>,
 ) -> Poll<()> {
     if leaf.is_none() && group.is_empty() {
@@ -364,6 +379,7 @@ fn poll_tasks<E>(
             Scoped::Ready(()) => return Poll::Ready(()),
             Scoped::Cancelled(error) => {
                 if group.abort() {
+                    forward.owe(&error);
                     *propagate = Some(error);
                 }
             }
@@ -379,8 +395,11 @@ fn finish<V, E>(
 ) -> Result<Result<V, ExceptionGroup<E>>, CancelledError> {
     let Ends { requested, mut errors, mut panic } = group.finish();
     let parent = group.part.task();
-    if requested && parent.uncancel() == 0 {
-        propagate = None;
+    if requested {
+        group.part.take_back();
+        if group.part.requests() <= 0 {
+            propagate = None;
+        }
     }
     if let Some(error) = propagate
         && errors.is_empty()
@@ -395,7 +414,7 @@ fn finish<V, E>(
         Came::Value(_) | Came::Cancelled(_) | Came::Raising(_) => {}
     }
     // A request from outside is due again at the next await. The count stays the same.
-    if parent.cancelling() > 0 {
+    if group.part.requests() > 0 {
         parent.uncancel();
         parent.cancel();
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use kumihimo_context::{CancelledError, Scoped, discard};
+use kumihimo_context::{CancelledError, Forward, Scoped, discard};
 use kumihimo_executor::{Scheduler, TaskHandle, current_task};
 use kumihimo_reactor::{Instant, Timer};
 use pin_project_lite::pin_project;
@@ -136,8 +136,6 @@ pub struct Timeout(Arc<Shared>);
 
 struct Shared {
     part: Part,
-    /// `cancelling()` of the task when the block began.
-    cancelling: usize,
     clock: Mutex<Clock>,
 }
 
@@ -184,9 +182,8 @@ impl Timeout {
             When::After(limit) => (Some(Instant::now().saturating_add(limit)), limit.is_zero()),
             When::At(when) => (Some(when), when <= Instant::now()),
         };
-        let cancelling = task.cancelling();
         let clock = Clock { state: State::Active, when, alarm: Alarm::OnSuspension, moved: 0 };
-        let shared = Shared { part: Part::new(task, None), cancelling, clock: Mutex::new(clock) };
+        let shared = Shared { part: Part::new(task, None), clock: Mutex::new(clock) };
         let this = Timeout(Arc::new(shared));
         if late {
             this.reschedule(when);
@@ -294,7 +291,7 @@ impl Shared {
             }
             State::Expiring => {
                 clock.state = State::Expired;
-                Some(self.part.task().uncancel() <= self.cancelling)
+                Some(self.part.take_back())
             }
             State::Expired | State::Finished => None,
         };
@@ -370,6 +367,8 @@ pin_project! {
         suspended: bool,
         // It has ended so.
         raising: Option<CancelledError>,
+        // Owes the request that it raises for.
+        forward: Forward,
     }
 
     impl<F> PinnedDrop for Timed<F> {
@@ -387,7 +386,7 @@ pin_project! {
 
 impl<F> Timed<F> {
     pub(crate) fn new() -> Timed<F> {
-        Timed { inside: None, timeout: None, suspended: false, raising: None }
+        Timed { inside: None, timeout: None, suspended: false, raising: None, forward: Forward::new() }
     }
 
     /// Begins: the time runs.
@@ -432,6 +431,7 @@ impl<F: Future> Future for Timed<F> {
                     if shared.leave() == Some(true) {
                         return Poll::Ready(Err(TimeoutError));
                     }
+                    this.forward.owe(&error);
                     *this.raising = Some(error);
                 }
             }

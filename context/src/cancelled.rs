@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
-use crate::poll_context::{self, RAISING};
+use crate::poll_context::{self, OWED, RAISING};
 
 /// The message given to `cancel_with`, if any.
 pub type CancelMessage = Option<Arc<str>>;
@@ -15,16 +15,36 @@ pub type CancelMessage = Option<Arc<str>>;
 /// It is asyncio's `CancelledError`: clean up, then [`raise`](Self::raise) it to go on being cancelled, or drop it
 /// to swallow the cancellation.
 #[doc(alias = "asyncio.CancelledError")]
-#[derive(Clone, PartialEq, Eq, Default)]
+#[derive(Clone, Default)]
 #[must_use = "raise it to go on being cancelled, or drop it on purpose to swallow the cancellation"]
 pub struct CancelledError {
     message: CancelMessage,
+    /// It answers a request to the task that caught it.
+    owed: bool,
 }
+
+impl PartialEq for CancelledError {
+    fn eq(&self, other: &CancelledError) -> bool {
+        self.message == other.message
+    }
+}
+
+impl Eq for CancelledError {}
 
 impl CancelledError {
     /// An error with this message.
     pub fn new(message: CancelMessage) -> CancelledError {
-        CancelledError { message }
+        CancelledError { message, owed: false }
+    }
+
+    /// One that answers a request to the polling task, or not.
+    pub(crate) fn caught(message: CancelMessage, owed: bool) -> CancelledError {
+        CancelledError { message, owed }
+    }
+
+    /// Whether it answers a request to the task that caught it.
+    pub(crate) fn is_owed(&self) -> bool {
+        self.owed
     }
 
     /// The message that came with the request.
@@ -53,7 +73,7 @@ impl CancelledError {
                     "CancelledError raised outside of a kumihimo task: there is nothing to cancel here; \
                      use `outcome()` to look at a task's cancellation as a value"
                 );
-                raise(self.message.clone());
+                raise(self.message.clone(), self.owed);
                 Poll::<()>::Pending
             })
             .await;
@@ -62,9 +82,12 @@ impl CancelledError {
 }
 
 /// Marks the poll in progress as raising; the caller then returns `Pending`.
-pub(crate) fn raise(message: CancelMessage) {
+///
+/// `owed`: it answers a request to the task.
+pub(crate) fn raise(message: CancelMessage, owed: bool) {
     poll_context::set_message(message);
-    poll_context::set_flags(poll_context::flags() | RAISING);
+    let flags = poll_context::flags() & !OWED;
+    poll_context::set_flags(flags | RAISING | if owed { OWED } else { 0 });
 }
 
 impl fmt::Display for CancelledError {

@@ -2,8 +2,8 @@
 
 use std::ptr;
 
-use crate::cancelled::{CancelMessage, raise};
-use crate::poll_context::{self, DELIVERING, DISCARDING, LATE, PASSED_ON, REARMED};
+use crate::cancelled::{CancelMessage, CancelledError, raise};
+use crate::poll_context::{self, DELIVERING, DISCARDING, LATE, OWED, PASSED_ON, RAISING, REARMED};
 use crate::wait::{WaitKind, WaitWord};
 
 /// How a future that awaits tasks passes cancellations on.
@@ -113,9 +113,23 @@ impl Forward {
     }
 
     /// What was awaited has ended cancelled: raises that here. The caller then returns `Pending`.
+    ///
+    /// If that answers a request to the task, the forward owes the request until it is dropped by the scope that catches it:
+    /// other code may drop it in this very poll.
     pub fn raise(&mut self, message: CancelMessage) {
-        self.settle();
-        raise(message);
+        let owed = self.settle();
+        if owed {
+            self.owes = poll_context::current_task();
+        }
+        raise(message, owed);
+    }
+
+    /// A scope goes on after it has caught `error`, which it will raise again: if that answers a request to the task, it owes
+    /// the request until then.
+    pub fn owe(&mut self, error: &CancelledError) {
+        if error.is_owed() {
+            self.owes = poll_context::current_task();
+        }
     }
 }
 
@@ -128,7 +142,8 @@ impl Drop for Forward {
         let (flags, current) = (poll_context::flags(), poll_context::current_task());
         let owes = self.owes == current || (self.waits == current && flags & PASSED_ON != 0);
         if owes && !current.is_null() && flags & DISCARDING == 0 {
-            poll_context::set_flags(flags | REARMED);
+            // What it may have raised in this poll is gone with it.
+            poll_context::set_flags(flags & !(RAISING | OWED) | REARMED);
         }
     }
 }

@@ -27,11 +27,14 @@ pub(crate) const AGAIN: u8 = 32;
 /// The request that is being delivered came after the task had been woken by what it waited for.
 pub(crate) const LATE: u8 = 64;
 
+/// What is being raised answers a request to the task: who drops it unraised owes that request again.
+pub(crate) const OWED: u8 = 128;
+
 /// State of the poll in progress on this thread; all zero outside of one.
 struct PollContext {
     /// The task being polled: an address that only its executor understands; null outside.
     task: Cell<*const ()>,
-    /// `DELIVERING`, `RAISING`, `REARMED`, `DISCARDING`, `PASSED_ON`, `AGAIN`, `LATE`.
+    /// `DELIVERING`, `RAISING`, `REARMED`, `DISCARDING`, `PASSED_ON`, `AGAIN`, `LATE`, `OWED`.
     flags: Cell<u8>,
     /// Operations the poll may still complete before leaves make it give way.
     budget: Cell<u32>,

@@ -3,7 +3,7 @@
 use std::task::Poll;
 
 use crate::cancelled::{CancelMessage, CancelledError};
-use crate::poll_context::{self, AGAIN, DELIVERING, DISCARDING, LATE, RAISING};
+use crate::poll_context::{self, AGAIN, DELIVERING, DISCARDING, LATE, OWED, RAISING};
 use crate::wait::WaitWord;
 
 /// What came of polling the inside of a scope.
@@ -83,19 +83,21 @@ impl Mask {
     fn new() -> Mask {
         let (flags, wait) = poll_context::flags_and_wait();
         if flags & RAISING == 0 {
-            return Mask { flags: Restore(0, RAISING), message: None, again: flags & AGAIN, wait };
+            return Mask { flags: Restore(0, RAISING | OWED), message: None, again: flags & AGAIN, wait };
         }
-        poll_context::set_flags(flags & !RAISING);
+        poll_context::set_flags(flags & !(RAISING | OWED));
         let message = poll_context::take_message();
-        Mask { flags: Restore(RAISING, RAISING), message, again: flags & AGAIN, wait }
+        Mask { flags: Restore(flags & (RAISING | OWED), RAISING | OWED), message, again: flags & AGAIN, wait }
     }
 
     #[cold]
     fn caught<T>(self) -> Scoped<T> {
         // What is in there is dropped: the task waits for nothing of it, and nobody is left who wants to be polled again.
         poll_context::set_wait(self.wait);
-        poll_context::set_flags(poll_context::flags() & !(DELIVERING | RAISING | AGAIN) | self.again);
-        Scoped::Cancelled(CancelledError::new(poll_context::take_message()))
+        let flags = poll_context::flags();
+        poll_context::set_flags(flags & !(DELIVERING | RAISING | OWED | AGAIN) | self.again);
+        let owed = flags & (DELIVERING | OWED) != 0;
+        Scoped::Cancelled(CancelledError::caught(poll_context::take_message(), owed))
     }
 }
 

@@ -203,6 +203,7 @@ pub(crate) fn cancel_inside(task: TaskRef, inside: WaitWord, message: CancelMess
         let mut round = Round { message: message.clone(), passed: 0, next: Vec::new() };
         match round.pass_on(header) {
             Way::Past => {
+                header.extras().requests.lock().of_parts += 1;
                 while let Some(task) = round.next.pop() {
                     round.request(task.task());
                 }
@@ -214,6 +215,7 @@ pub(crate) fn cancel_inside(task: TaskRef, inside: WaitWord, message: CancelMess
     }
     let mut requests = header.extras().requests.lock();
     requests.count += 1;
+    requests.of_parts += 1;
     if at_the_end {
         return Inside::DueAtTheEnd(Due { withdrawable: Some(requests.zeroed) });
     }
@@ -241,6 +243,24 @@ pub(crate) fn uncancel(task: TaskRef) -> usize {
         requests.zeroed = requests.zeroed.wrapping_add(1);
     }
     requests.count
+}
+
+/// Takes the request of a part of the task back.
+pub(crate) fn uncancel_inside(task: TaskRef) {
+    if let Some(extras) = task.header().try_extras() {
+        let mut requests = extras.requests.lock();
+        requests.of_parts = requests.of_parts.saturating_sub(1);
+    }
+    uncancel(task);
+}
+
+/// How many requests were made and not taken back, without those of parts of the task. Somebody may take back more than
+/// were made from outside.
+pub(crate) fn requests_from_outside(task: TaskRef) -> isize {
+    task.header().try_extras().map_or(0, |extras| {
+        let requests = extras.requests.lock();
+        requests.count as isize - requests.of_parts as isize
+    })
 }
 
 /// How many requests were made and not taken back.

@@ -53,6 +53,8 @@ impl Drop for Extras {
 pub(crate) struct Requests {
     /// `cancelling()`: requests that were not taken back.
     pub(crate) count: usize,
+    /// How many of them parts of the task have made: time-outs and groups.
+    pub(crate) of_parts: usize,
     /// The message that the next delivery carries.
     pub(crate) message: CancelMessage,
     /// How often the count has gone back to zero. Wraps.

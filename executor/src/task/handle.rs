@@ -75,6 +75,19 @@ impl TaskHandle {
         cancel::cancel_inside(self.0, inside, message)
     }
 
+    /// Takes the request of a part of the task back.
+    #[doc(hidden)]
+    pub fn uncancel_inside(&self) {
+        cancel::uncancel_inside(self.0);
+    }
+
+    /// The number of requests that were not taken back, without those of parts of the task; negative if somebody has taken back
+    /// more.
+    #[doc(hidden)]
+    pub fn requests_from_outside(&self) -> isize {
+        cancel::requests_from_outside(self.0)
+    }
+
     /// Whether a request to a part of the task still has to be delivered.
     #[doc(hidden)]
     pub fn is_due(&self, due: Due) -> bool {
