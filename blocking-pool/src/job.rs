@@ -71,14 +71,14 @@ impl<T> Job<T> {
     }
 
     /// Raises the cancellation that a shutdown stands for.
-    fn raise_withdrawn(&mut self) -> Poll<T> {
+    fn raise_withdrawn(&mut self, cx: &Context<'_>) -> Poll<T> {
         self.withdrawn = true;
         assert!(
             !current_task().is_null(),
             "the blocking job was withdrawn by a shutdown of its pool, and there is no kumihimo task to cancel here; \
              await `job.outcome()` to get this as a value"
         );
-        Forward::new().raise(None);
+        Forward::new().raise(None, cx);
         Poll::Pending
     }
 }
@@ -88,12 +88,12 @@ impl<T> Future for Job<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         if self.withdrawn {
-            return self.raise_withdrawn();
+            return self.raise_withdrawn(cx);
         }
         match ready!(self.poll_outcome(cx)) {
             Ok(value) => Poll::Ready(value),
             Err(JobError::Panicked(payload)) => resume_unwind(payload),
-            Err(JobError::Cancelled) => self.raise_withdrawn(),
+            Err(JobError::Cancelled) => self.raise_withdrawn(cx),
         }
     }
 }

@@ -314,18 +314,18 @@ impl<C: Children, S: Reason> Core<C, S> {
     }
 
     /// Ends, raising.
-    fn raise<T>(&mut self, error: CancelledError) -> Poll<T> {
+    fn raise<T>(&mut self, error: CancelledError, cx: &Context<'_>) -> Poll<T> {
         self.over(End::Cancelled(error.clone()));
-        self.forward.raise(error.into_message());
+        self.forward.raise(error.into_message(), cx);
         Poll::Pending
     }
 
     /// Ends with a child's failure.
-    fn fail<T>(&mut self, error: TaskError) -> Poll<T> {
-        self.forward.settle();
+    fn fail<T>(&mut self, error: TaskError, cx: &Context<'_>) -> Poll<T> {
         match error {
-            TaskError::Cancelled(error) => self.raise(error),
+            TaskError::Cancelled(error) => self.raise(error, cx),
             TaskError::Panicked(panic) => {
+                self.forward.settle();
                 self.over(End::Done);
                 panic.resume()
             }
@@ -333,22 +333,22 @@ impl<C: Children, S: Reason> Core<C, S> {
     }
 
     /// All children have ended: raises if that was asked for.
-    fn finish<T>(&mut self, value: impl FnOnce(&mut C) -> T) -> Poll<T> {
-        self.forward.settle();
+    fn finish<T>(&mut self, cx: &Context<'_>, value: impl FnOnce(&mut C) -> T) -> Poll<T> {
         let requested = self.reports.lock().requested.take();
         if let Some(message) = requested {
-            return self.raise(CancelledError::new(message));
+            return self.raise(CancelledError::new(message), cx);
         }
+        self.forward.settle();
         self.over(End::Done);
         Poll::Ready(value(&mut self.children))
     }
 
     /// Polled after it has raised: it raises again.
-    fn poll_raised<T>(&mut self) -> Option<Poll<T>> {
+    fn poll_raised<T>(&mut self, cx: &Context<'_>) -> Option<Poll<T>> {
         match &self.end {
             End::Cancelled(error) => {
                 let error = error.clone();
-                Some(self.raise(error))
+                Some(self.raise(error, cx))
             }
             _ => None,
         }
@@ -421,12 +421,12 @@ impl<C: Children> Future for Gather<C> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<C::Values> {
         let core = &mut self.get_mut().0;
-        if let Some(raised) = core.poll_raised() {
+        if let Some(raised) = core.poll_raised(cx) {
             return raised;
         }
         match ready!(core.poll_ended(cx, |children, index| children.settle(index).err())) {
-            Some(error) => core.fail(error),
-            None => core.finish(C::values),
+            Some(error) => core.fail(error, cx),
+            None => core.finish(cx, C::values),
         }
     }
 }
@@ -436,7 +436,7 @@ impl<C: Children> Future for Outcomes<C> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<C::Outcomes> {
         let core = &mut self.get_mut().0;
-        if let Some(raised) = core.poll_raised() {
+        if let Some(raised) = core.poll_raised(cx) {
             return raised;
         }
         let settle = |children: &mut C, index| {
@@ -444,7 +444,7 @@ impl<C: Children> Future for Outcomes<C> {
             None
         };
         ready!(core.poll_ended(cx, settle));
-        core.finish(C::outcomes)
+        core.finish(cx, C::outcomes)
     }
 }
 
@@ -453,7 +453,7 @@ impl<C: TryChildren> Future for TryGather<C> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let core = &mut self.get_mut().0;
-        if let Some(raised) = core.poll_raised() {
+        if let Some(raised) = core.poll_raised(cx) {
             return raised;
         }
         let settle = |children: &mut C, index| match children.settle(index) {
@@ -461,13 +461,13 @@ impl<C: TryChildren> Future for TryGather<C> {
             Ok(()) => children.take_error(index).map(Ok),
         };
         match ready!(core.poll_ended(cx, settle)) {
-            Some(Err(error)) => core.fail(error),
+            Some(Err(error)) => core.fail(error, cx),
             Some(Ok(error)) => {
                 core.forward.settle();
                 core.over(End::Done);
                 Poll::Ready(Err(error))
             }
-            None => core.finish(|children| Ok(children.oks())),
+            None => core.finish(cx, |children| Ok(children.oks())),
         }
     }
 }

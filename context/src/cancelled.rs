@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use crate::poll_context::{self, OWED, RAISING};
 
@@ -67,13 +67,13 @@ impl CancelledError {
     /// When awaited outside of a kumihimo task, where there is nothing to raise into.
     pub async fn raise(self) -> ! {
         loop {
-            poll_fn(|_| {
+            poll_fn(|cx| {
                 assert!(
                     !poll_context::current_task().is_null(),
                     "CancelledError raised outside of a kumihimo task: there is nothing to cancel here; \
                      use `outcome()` to look at a task's cancellation as a value"
                 );
-                raise(self.message.clone(), self.owed);
+                raise(self.message.clone(), self.owed, cx);
                 Poll::<()>::Pending
             })
             .await;
@@ -84,10 +84,14 @@ impl CancelledError {
 /// Marks the poll in progress as raising; the caller then returns `Pending`.
 ///
 /// `owed`: it answers a request to the task.
-pub(crate) fn raise(message: CancelMessage, owed: bool) {
+pub(crate) fn raise(message: CancelMessage, owed: bool, cx: &Context<'_>) {
     poll_context::set_message(message);
     let flags = poll_context::flags() & !OWED;
     poll_context::set_flags(flags | RAISING | if owed { OWED } else { 0 });
+    if !poll_context::is_own(cx) {
+        // Others may share this future, and wait for whoever polls it now: they come and see.
+        cx.waker().wake_by_ref();
+    }
 }
 
 impl fmt::Display for CancelledError {

@@ -1,6 +1,7 @@
 //! The part that every future which awaits tasks embeds.
 
 use std::ptr;
+use std::task::Context;
 
 use crate::cancelled::{CancelMessage, CancelledError, raise};
 use crate::poll_context::{self, DELIVERING, DISCARDING, LATE, OWED, PASSED_ON, RAISING, REARMED};
@@ -116,12 +117,17 @@ impl Forward {
     ///
     /// If that answers a request to the task, the forward owes the request until it is dropped by the scope that catches it:
     /// other code may drop it in this very poll.
-    pub fn raise(&mut self, message: CancelMessage) {
+    pub fn raise(&mut self, message: CancelMessage, cx: &Context<'_>) {
         let owed = self.settle();
+        self.raise_answer(message, owed, cx);
+    }
+
+    /// As [`raise`](Self::raise), of a forward that was settled; `owed` is what that gave.
+    pub fn raise_answer(&mut self, message: CancelMessage, owed: bool, cx: &Context<'_>) {
         if owed {
             self.owes = poll_context::current_task();
         }
-        raise(message, owed);
+        raise(message, owed, cx);
     }
 
     /// A scope goes on after it has caught `error`, which it will raise again: if that answers a request to the task, it owes

@@ -202,11 +202,17 @@ pub fn delivering() -> bool {
 pub fn poll_again(cx: &Context<'_>) {
     // A waker that stands for the task itself needs no wake-up: the executor looks at the flag. Any other (of a future
     // that polls others, say) has to hear of it.
-    if !cx.waker().data().is_null() && cx.waker().data() == current_task() {
+    if is_own(cx) {
         set_flags(flags() | AGAIN);
     } else {
         cx.waker().wake_by_ref();
     }
+}
+
+/// Whether the waker is the polling task's own.
+#[inline]
+pub(crate) fn is_own(cx: &Context<'_>) -> bool {
+    !cx.waker().data().is_null() && cx.waker().data() == current_task()
 }
 
 #[inline]

@@ -118,7 +118,7 @@ impl Join {
 
     /// The task ended without a value: raises its cancellation here, or lets its panic go on.
     #[cold]
-    pub(crate) fn raise<T>(&mut self, failure: &Failure) -> Poll<T> {
+    pub(crate) fn raise<T>(&mut self, failure: &Failure, cx: &Context<'_>) -> Poll<T> {
         match failure {
             Failure::Cancelled(message) => {
                 assert!(
@@ -126,7 +126,7 @@ impl Join {
                     "the awaited task was cancelled, and here, outside of a kumihimo task, there is nothing to raise that \
                      into: await `task.outcome()` and look at its error instead"
                 );
-                self.forward.raise(message.clone());
+                self.forward.raise(message.clone(), cx);
                 Poll::Pending
             }
             Failure::Panicked(panicked) => {
@@ -138,10 +138,10 @@ impl Join {
 
     /// The task ended without a value: its end as a value, unless it was our own request that ended it.
     #[cold]
-    pub(crate) fn outcome<T>(&mut self, failure: &Failure) -> Poll<Result<T, TaskError>> {
+    pub(crate) fn outcome<T>(&mut self, failure: &Failure, cx: &Context<'_>) -> Poll<Result<T, TaskError>> {
         match failure {
             Failure::Cancelled(message) if self.forward.settle() => {
-                self.forward.raise(message.clone());
+                self.forward.raise_answer(message.clone(), true, cx);
                 Poll::Pending
             }
             failure => Poll::Ready(Err(failure.into())),

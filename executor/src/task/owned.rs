@@ -154,9 +154,9 @@ impl<T> Task<T> {
     }
 
     /// Raises what the task failed with.
-    pub(crate) fn raise<U>(&mut self) -> Poll<U> {
+    pub(crate) fn raise<U>(&mut self, cx: &Context<'_>) -> Poll<U> {
         let failure = join::failure(self.handle.task());
-        self.join.raise(failure)
+        self.join.raise(failure, cx)
     }
 
     /// How the task failed, if it did.
@@ -204,7 +204,7 @@ impl<T> Future for Task<T> {
                 this.join.settle();
                 Poll::Ready(this.take())
             }
-            _ => this.join.raise(join::failure(task)),
+            _ => this.join.raise(join::failure(task), cx),
         }
     }
 }
@@ -259,7 +259,7 @@ impl<T> Future for Outcome<T> {
                 this.join.settle();
                 Poll::Ready(Ok(this.take()))
             }
-            _ => this.join.outcome(join::failure(task)),
+            _ => this.join.outcome(join::failure(task), cx),
         }
     }
 }

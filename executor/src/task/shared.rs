@@ -128,7 +128,7 @@ impl<T: Clone> Future for SharedTask<T> {
         let task = this.handle.task();
         match ready!(this.join.poll_end(task, cx)) {
             Ended::Value => Poll::Ready(this.output()),
-            _ => this.join.raise(join::failure(task)),
+            _ => this.join.raise(join::failure(task), cx),
         }
     }
 }

@@ -118,7 +118,7 @@ impl<T> Future for Shielded<T> {
         };
         match ended {
             Ended::Value => Poll::Ready(this.task.take()),
-            _ => this.task.raise(),
+            _ => this.task.raise(cx),
         }
     }
 }
