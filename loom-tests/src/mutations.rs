@@ -33,6 +33,9 @@ const WAITERS: &str = "executor/src/task/waiters.rs";
 const LIFO: &str = "executor/src/scheduler/lifo.rs";
 const CLOSE: &str = "executor/src/scheduler/close.rs";
 const WORK: &str = "executor/src/scheduler/work.rs";
+const PROMISE: &str = "executor/src/task/promise.rs";
+const REPORT: &str = "executor/src/task/report.rs";
+const STRAND: &str = "executor/src/scheduler/strand.rs";
 const SLEEP: &str = "executor/src/sleep/mod.rs";
 
 macro_rules! mutations {
@@ -76,7 +79,7 @@ pub(crate) const MUTATIONS: &[Mutation] = mutations! {
     "unlocked list is dropped" WAITERS "awaiting::two_awaiters":
         "self.0.store(Box::into_raw(list), Release);" => "drop(list); self.0.store(ptr::null_mut(), Release);";
     "slot is put without release" LIFO "lifo::put_and_take_against_a_thief":
-        "self.0.store(task.as_ptr(), Release);" => "self.0.store(task.as_ptr(), Relaxed);";
+        "self.0.store(task, Release);" => "self.0.store(task, Relaxed);";
     "slot is taken in two steps" LIFO "lifo::put_and_take_against_a_thief":
         "to_task(self.0.swap(ptr::null_mut(), AcqRel))" =>
         "{ let task = self.0.load(Acquire); self.0.store(ptr::null_mut(), Release); to_task(task) }";
@@ -111,6 +114,17 @@ pub(crate) const MUTATIONS: &[Mutation] = mutations! {
         "            self.set_watcher(&mut inner, Some(worker));";
     "no last look" WORK "working::a_task_from_outside":
         "= !self.is_work_left() && !stop();" => "= !stop();";
+    "promise is settled by both" PROMISE "settling::two_values":
+        "if !task.header().state.seize() {" => "if !task.header().state.seize() && task.header().state.ended().is_some() {";
+    "callback is not kept" WAITERS "settling::callbacks_and_the_end":
+        "let token = list.push(Waiter::Callback(callback));" => "let token = list.next; drop(callback);";
+    "strand ends in two steps" STRAND "settling::calls_on_the_strand":
+        "let mut inner = self.0.lock();\n        let call = inner.calls.pop_front();" =>
+        "let call = self.0.lock().calls.pop_front();\n        let mut inner = self.0.lock();";
+    "two strands" STRAND "settling::calls_on_the_strand":
+        "inner.running = call.is_some();" => "inner.running = false;";
+    "report reads what its owner takes" REPORT "settling::a_report_and_the_owner":
+        "*extras.report.lock() = Some(Report::Quiet);" => "let _unclaimed = extras;";
 };
 
 #[cfg(test)]
