@@ -3,11 +3,10 @@
 use std::fmt;
 use std::future::IntoFuture;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use kumihimo_context::delivering;
-use kumihimo_executor::{Shielded, Task, as_task};
+use kumihimo_executor::{Shielded, Task, TaskError, as_task};
 use pin_project_lite::pin_project;
 
 use crate::TimeoutError;
@@ -118,10 +117,13 @@ impl<F: Future> Future for WaitFor<F> {
             StageProjected::Timed { timed } => timed.poll(cx),
             StageProjected::Done { task } => task.poll(cx).map(Ok),
             // A cancellation of the awaiter is raised at once; the task's own is what the time-out came to.
-            StageProjected::Cancelled { task } if task.cancelled() && !delivering() => {
-                Poll::Ready(Err(TimeoutError))
+            StageProjected::Cancelled { task } => {
+                Poll::Ready(match ready!(task.get_mut().poll_outcome(cx)) {
+                    Ok(value) => Ok(value),
+                    Err(TaskError::Cancelled(_)) => Err(TimeoutError),
+                    Err(TaskError::Panicked(panic)) => panic.resume(),
+                })
             }
-            StageProjected::Cancelled { task } => task.poll(cx).map(Ok),
             StageProjected::Refused => Poll::Ready(Err(TimeoutError)),
         }
     }

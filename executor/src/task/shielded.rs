@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use kumihimo_context::{self as context, Forward, Leaf, WaitKind};
 
+use super::failure::TaskError;
 use super::handle::TaskHandle;
 use super::join;
 use super::observation::Observation;
@@ -80,6 +81,19 @@ impl<T> Shielded<T> {
         Shielded { task, outer: None, leaf: Leaf::new() }
     }
 
+    fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        match self.outer.is_some() || scheduler::links_here() {
+            true => self.poll_outer(cx),
+            false => self.task.poll_end_alone(cx),
+        }
+    }
+
+    /// Waits for the end, and gives it as a value: a cancellation of the awaiter is the awaiter's own.
+    pub fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, TaskError>> {
+        ready!(self.poll_ended(cx));
+        Poll::Ready(self.task.try_take().expect("it has ended"))
+    }
+
     /// Whether the awaiter is to go on.
     fn is_told(&self) -> bool {
         self.outer.as_ref().is_some_and(|outer| outer.told.0.lock().is_ok())
@@ -87,9 +101,6 @@ impl<T> Shielded<T> {
 
     /// Waits for the callback, where the end is told by one.
     fn poll_outer(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
-        if context::delivering() && self.is_told() && self.task.cancelled() {
-            Forward::absorb();
-        }
         ready!(self.leaf.enter(cx));
         join::panic_if_self(self.task.task());
         if self.outer.is_none() {
@@ -112,11 +123,10 @@ impl<T> Future for Shielded<T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let this = self.get_mut();
-        let ended = match this.outer.is_some() || scheduler::links_here() {
-            true => ready!(this.poll_outer(cx)),
-            false => ready!(this.task.poll_end_alone(cx)),
-        };
-        match ended {
+        if context::delivering() && this.is_told() && this.task.cancelled() {
+            Forward::absorb();
+        }
+        match ready!(this.poll_ended(cx)) {
             Ended::Value => Poll::Ready(this.task.take()),
             _ => this.task.raise(cx),
         }
