@@ -35,6 +35,9 @@ use crate::timeout::raise;
 /// Cancels the block, and all tasks; when these have ended the cancellation is raised, unless there are errors: then the group
 /// is returned, and the cancellation is raised at the next await. Further requests only count.
 ///
+/// A block that is part of a task (`create_task`) and borrows what the task owns is written `|tg| async move { .. }`, with clones of
+/// what it needs: the compiler can't see that an `async |tg|` which borrows may go to other threads.
+///
 /// A group that is dropped by other code (`select!`, say) cannot wait any more: its tasks are cancelled and end by themselves.
 ///
 /// # Panics
