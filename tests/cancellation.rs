@@ -6,13 +6,13 @@
 mod support;
 
 use std::future::{Future, pending, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
-use std::sync::{Arc, Mutex};
-use std::task::Poll;
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Poll, Waker};
 use std::thread;
 
-use futures_util::{FutureExt, StreamExt, select, stream::FuturesUnordered};
+use futures_util::{FutureExt, StreamExt, join, select, stream::FuturesUnordered};
 use kumihimo as asyncio;
 use kumihimo::{CancelledError, Task, TaskError, catch_cancelled, finally};
 use support::{Flavour, everywhere, millis, on, secs};
@@ -519,6 +519,57 @@ fn a_dropped_gather_leaves_its_children_running() {
 }
 
 #[test]
+fn a_gather_that_was_given_away_is_not_cancelled_with_who_awaited_it() {
+    on(Flavour::CurrentThread, async {
+        let child = asyncio::create_task(asyncio::sleep(secs(1)));
+        let runs = child.handle();
+        let mut gather = Some(asyncio::gather([child]));
+        let (give, taken) = mpsc::channel();
+        let waker = Arc::new(Mutex::new(None::<Waker>));
+        let own = waker.clone();
+        // Who gave it away waits for something else, and goes on when it is woken.
+        let first = asyncio::create_task(poll_fn(move |cx| {
+            let Some(mut gather) = gather.take() else { return Poll::Ready(()) };
+            assert!(Pin::new(&mut gather).poll(cx).is_pending());
+            give.send(gather).unwrap();
+            *own.lock().unwrap() = Some(cx.waker().clone());
+            Poll::Pending
+        }));
+        settle().await;
+        let second = asyncio::create_task(taken.recv().unwrap());
+        settle().await;
+        first.cancel();
+        waker.lock().unwrap().take().unwrap().wake();
+        settle().await;
+        assert!(first.cancelled() && !runs.done());
+        second.await;
+    });
+}
+
+#[test]
+fn a_request_is_not_lost_at_a_gather_that_is_about_to_be_told() {
+    on(Flavour::CurrentThread, async {
+        let over = Arc::new(AtomicBool::new(false));
+        let ends = over.clone();
+        let child = asyncio::create_task(async move {
+            while !ends.load(Relaxed) {
+                asyncio::yield_now().await;
+            }
+        });
+        let task = asyncio::create_task(async move {
+            // It awaits two things, so the request comes by polling: when the child has ended, and before the gather is told.
+            join!(asyncio::gather([child]), asyncio::sleep(secs(1)))
+        });
+        asyncio::yield_now().await;
+        asyncio::yield_now().await;
+        over.store(true, Relaxed);
+        task.cancel();
+        settle().await;
+        assert!(task.cancelled());
+    });
+}
+
+#[test]
 fn a_foreign_leaf_that_is_ready_goes_on_to_the_next_suspension() {
     on(Flavour::CurrentThread, async {
         let ready = Arc::new(AtomicBool::new(false));
@@ -537,6 +588,27 @@ fn a_foreign_leaf_that_is_ready_goes_on_to_the_next_suspension() {
         task.cancel();
         assert_cancelled(task).await;
         assert!(passed.load(Relaxed));
+    });
+}
+
+#[test]
+fn what_is_done_already_gives_its_value_while_a_request_is_delivered() {
+    everywhere(async || {
+        let done = asyncio::create_task(async { 7 });
+        settle().await;
+        let (ready, seen) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (flag, given) = (ready.clone(), seen.clone());
+        let foreign = poll_fn(move |_| if flag.load(Relaxed) { Poll::Ready(()) } else { Poll::Pending });
+        let task = asyncio::create_task(async move {
+            foreign.await;
+            given.store(done.await, Relaxed);
+            asyncio::sleep(secs(1)).await;
+        });
+        settle().await;
+        ready.store(true, Relaxed);
+        task.cancel();
+        assert_cancelled(task).await;
+        assert_eq!(seen.load(Relaxed), 7);
     });
 }
 

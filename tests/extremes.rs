@@ -69,6 +69,28 @@ fn a_task_that_awaits_itself_is_told_so() {
 }
 
 #[test]
+fn two_tasks_that_await_each_other_can_be_cancelled() {
+    everywhere(async || {
+        let slot = Arc::new(Mutex::new(None::<SharedTask<()>>));
+        let filled = slot.clone();
+        let a = asyncio::create_task(async move {
+            asyncio::sleep(millis(1)).await;
+            let b = filled.lock().unwrap().take().unwrap();
+            b.await;
+        });
+        let awaited = a.handle();
+        let a = a.shared();
+        let b = asyncio::create_task(a).shared();
+        let other = b.handle();
+        *slot.lock().unwrap() = Some(b);
+        asyncio::sleep(millis(10)).await;
+        assert!(awaited.cancel());
+        asyncio::sleep(millis(1)).await;
+        assert!(awaited.cancelled() && other.cancelled());
+    });
+}
+
+#[test]
 fn what_a_closed_loop_left_is_cancelled_and_it_takes_nothing_new() {
     for flavour in Flavour::ALL {
         let runner = flavour.builder().build().unwrap();
@@ -149,7 +171,8 @@ fn cancels_from_many_threads_are_counted_too() {
         });
         assert_eq!(task.cancelling(), 10_000);
         ended.cancel();
-        task.await;
+        // A request that comes in its very last step has it end cancelled.
+        let _ended = task.outcome().await;
     });
 }
 

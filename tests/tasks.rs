@@ -8,15 +8,16 @@ mod support;
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::future::{pending, poll_fn};
+use std::panic::resume_unwind;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use kumihimo as asyncio;
-use kumihimo::{ResultError, SharedTask, Task, TaskError};
+use kumihimo::{ContextVar, ResultError, SharedTask, Task, TaskError};
 use support::{Flavour, everywhere, millis, on, panic_message, secs};
 
 /// Another executor: runs a future on this thread, outside of any loop.
@@ -158,6 +159,43 @@ fn a_panic_goes_on_in_who_awaits() {
         let (TaskError::Panicked(first), TaskError::Panicked(second)) = (first, second) else { panic!() };
         assert_eq!(*first.into_payload().downcast::<Payload>().unwrap(), Payload(7));
         assert_eq!(second.message(), "a panic whose payload is not a string");
+    });
+}
+
+#[test]
+fn a_panic_is_reported_unless_somebody_looked() {
+    async fn fails(delay: u64, text: &'static str) {
+        asyncio::sleep(millis(delay)).await;
+        resume_unwind(Box::new(text))
+    }
+    everywhere(async || {
+        let (tell, told) = mpsc::channel();
+        let tell = Mutex::new(tell);
+        asyncio::get_running_loop().set_exception_handler(move |_, context| {
+            tell.lock().unwrap().send(context.exception().map(str::to_owned)).unwrap();
+        });
+        assert!(asyncio::create_task(fails(1, "seen")).outcome().await.is_err());
+        // The first failure goes on in who awaits the gather, and the second concerns nobody.
+        let gather = asyncio::gather([fails(1, "first"), fails(2, "second")]);
+        assert!(asyncio::create_task(gather).outcome().await.is_err());
+        drop(asyncio::create_task(fails(3, "unseen")));
+        asyncio::sleep(millis(4)).await;
+        assert_eq!(told.try_iter().flatten().collect::<Vec<_>>(), ["unseen"]);
+    });
+}
+
+#[test]
+fn callbacks_run_in_the_context_of_who_added_them() {
+    static WHO: ContextVar<&str> = ContextVar::new("who");
+    everywhere(async || {
+        let task = asyncio::create_task(asyncio::sleep(millis(1)));
+        let (tell, told) = mpsc::channel();
+        WHO.set("who added it");
+        task.add_done_callback(move |_| tell.send(WHO.get()).unwrap());
+        WHO.set("later");
+        task.await;
+        asyncio::sleep(millis(1)).await;
+        assert_eq!(told.recv().unwrap(), Some("who added it"));
     });
 }
 

@@ -653,3 +653,31 @@ fn foreign_futures_are_cancelled_at_their_next_suspension() {
         assert_eq!(cancelling(), 0);
     });
 }
+
+#[test]
+fn a_block_that_ends_as_the_deadline_strikes_leaves_nothing_behind() {
+    everywhere(async || {
+        let mut polls = 0;
+        // It is woken by the deadline, and ready then.
+        let foreign = poll_fn(|_| {
+            polls += 1;
+            if polls == 2 { Poll::Ready(()) } else { Poll::Pending }
+        });
+        assert!(timeout(millis(5), async |_| foreign.await).await.is_ok());
+        assert!(catch_cancelled(asyncio::sleep(millis(1))).await.is_ok());
+    });
+}
+
+#[test]
+fn a_deadline_that_was_taken_back_before_the_next_step_does_not_strike() {
+    on(Flavour::CurrentThread, async {
+        let this = current_task().unwrap();
+        let block = async |_| {
+            // It runs behind the deadline, which has passed, and before the block goes on.
+            let taking_back = asyncio::create_task(async move { this.uncancel() });
+            asyncio::yield_now().await;
+            taking_back.await
+        };
+        assert_eq!(timeout(millis(0), block).await, Ok(0));
+    });
+}

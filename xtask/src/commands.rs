@@ -1,5 +1,6 @@
 //! The commands: one file each.
 
+mod faults;
 mod features;
 mod lint;
 mod loom;
@@ -21,6 +22,7 @@ usage: cargo xtask COMMAND
   features               every combination of every crate's features compiles; the bare facade stays small
   package                every published crate packs with what belongs in it, and builds from the package
   loom [FILTER]          the model checks, exhaustively
+  faults [FILTER]        mistakes, planted into a copy of the code, are caught by the tests
   sanitize address       the tests under AddressSanitizer and LeakSanitizer   (x86-64 Linux)
   sanitize thread        the tests under ThreadSanitizer                      (x86-64 Linux)
   oneshot                the reactor's oneshot path, as on platforms without edge-triggered polling
@@ -43,6 +45,8 @@ pub fn dispatch(words: &[String]) -> Outcome {
         ["package"] => package::run(),
         ["loom"] => loom::run(""),
         ["loom", filter] => loom::run(filter),
+        ["faults"] => faults::run(""),
+        ["faults", filter] => faults::run(filter),
         ["sanitize", "address"] => sanitize::run(sanitize::Sanitizer::Address),
         ["sanitize", "thread"] => sanitize::run(sanitize::Sanitizer::Thread),
         ["oneshot"] => oneshot::run(),

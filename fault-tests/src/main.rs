@@ -1,0 +1,64 @@
+//! Plants mistakes into a copy of the code, and shows that the tests catch them: a test that cannot fail shows nothing.
+//!
+//! `cargo run --release -p kumihimo-fault-tests` tries every fault, and `... -- FILTER` those whose name holds the filter.
+//! All of them are built into one copy, each behind a switch; with none switched on, every test has to pass first.
+//! Then each fault is switched on alone, and the one test that is to catch it has to fail.
+
+mod catcher;
+mod copy;
+mod faults;
+mod programs;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use crate::copy::Copy;
+use crate::faults::{FAULTS, Fault};
+use crate::programs::{Programs, Verdict};
+
+/// A test that goes on for longer hangs. They take seconds, also where a disagreement has to be made small.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// The same where that is expected; far longer than the tests take that pass.
+const HANGING: Duration = Duration::from_secs(10);
+
+fn main() -> ExitCode {
+    // A name has blanks, and may come in several words.
+    let filter = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
+    let faults: Vec<&Fault> = FAULTS.iter().filter(|fault| fault.name.contains(&filter)).collect();
+    if faults.is_empty() {
+        println!("no fault has a name that holds `{filter}`");
+        return ExitCode::FAILURE;
+    }
+    let began = Instant::now();
+    let Some(programs) = Programs::build(&Copy::new(FAULTS)) else { return ExitCode::FAILURE };
+    println!("built in {:.0?}", began.elapsed());
+    let sound = are_sound(&programs, &faults);
+    let missed = faults.iter().filter(|fault| !is_caught(&programs, fault)).count();
+    println!("{} faults, {missed} not caught, {:.0?}", faults.len(), began.elapsed());
+    if sound && missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Whether the tests pass as long as nothing is wrong: otherwise they show nothing.
+fn are_sound(programs: &Programs, faults: &[&Fault]) -> bool {
+    let mut catchers: Vec<_> = faults.iter().map(|fault| fault.catcher).collect();
+    catchers.sort_unstable();
+    catchers.dedup();
+    let fail = |catcher: &_| {
+        let verdict = programs.run(catcher, "", PATIENCE);
+        if verdict != Verdict::Passed {
+            println!("{catcher}: without any fault, the test {verdict}");
+        }
+        verdict != Verdict::Passed
+    };
+    catchers.iter().filter(|catcher| fail(catcher)).count() == 0
+}
+
+/// Whether the fault's test fails once the fault is there.
+fn is_caught(programs: &Programs, fault: &Fault) -> bool {
+    let began = Instant::now();
+    let verdict = programs.run(&fault.catcher, fault.name, if fault.hangs { HANGING } else { PATIENCE });
+    let caught = verdict == if fault.hangs { Verdict::Hangs } else { Verdict::Failed };
+    let text = if caught { "caught".into() } else { format!("MISSED: the test {verdict}") };
+    println!("{:<58} {:<64} {text} ({:.1?})", fault.name, fault.catcher.to_string(), began.elapsed());
+    caught
+}
