@@ -12,9 +12,20 @@ use crate::event_loop::{EventLoop, try_get_running_loop};
 
 thread_local! {
     /// The loops that belong to this thread, and can be run on it.
-    static LOOPS: RefCell<Vec<Owned>> = const { RefCell::new(Vec::new()) };
+    static LOOPS: RefCell<Loops> = const { RefCell::new(Loops(Vec::new())) };
     /// What `get_event_loop` made on this thread.
     static DEFAULT: RefCell<Option<EventLoop>> = const { RefCell::new(None) };
+}
+
+/// The loops of this thread.
+struct Loops(Vec<Owned>);
+
+impl Drop for Loops {
+    /// The thread ends, and with it the thread-locals that closing a loop needs, ours and those of the tasks: what was not closed
+    /// by now is left as it is.
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(|owned| std::mem::forget(owned.runtime));
+    }
 }
 
 /// A loop of this thread.
@@ -27,7 +38,7 @@ struct Owned {
 /// Makes a loop to be run by hand, on this thread only: with all processors, as [`run`](crate::run) does it.
 ///
 /// It is for programs that start and stop their loop themselves; others use [`run`](crate::run) or a
-/// [`Runner`](crate::Runner). [Close](EventLoop::close) it at the end; what is left at the thread's end is closed then.
+/// [`Runner`](crate::Runner). [Close](EventLoop::close) it at the end: at the thread's end it is too late, and the loop is left as it is.
 ///
 /// ```
 /// use kumihimo as asyncio;
@@ -85,7 +96,7 @@ impl Builder {
         let parts = self.parts()?;
         let scheduler = parts.runtime.scheduler();
         let event_loop = EventLoop::new(scheduler.clone(), parts.reactor, parts.pool, parts.debug);
-        LOOPS.with_borrow_mut(|loops| loops.push(Owned { scheduler, runtime: Rc::new(parts.runtime) }));
+        LOOPS.with_borrow_mut(|loops| loops.0.push(Owned { scheduler, runtime: Rc::new(parts.runtime) }));
         Ok(event_loop)
     }
 }
@@ -148,8 +159,8 @@ impl EventLoop {
             !self.is_running(),
             "a running event loop cannot be closed: call stop(), and close() after the run"
         );
-        let at = |loops: &mut Vec<Owned>| loops.iter().position(|owned| owned.scheduler == *self.scheduler());
-        let owned = LOOPS.with_borrow_mut(|loops| at(loops).map(|at| loops.swap_remove(at)));
+        let at = |loops: &mut Loops| loops.0.iter().position(|owned| owned.scheduler == *self.scheduler());
+        let owned = LOOPS.with_borrow_mut(|loops| at(loops).map(|at| loops.0.swap_remove(at)));
         // Outside of the borrow: dropping tasks runs anybody's code.
         drop(owned.unwrap_or_else(|| not_here("close")));
     }
@@ -162,7 +173,7 @@ impl EventLoop {
         );
         assert!(!self.is_closed(), "the event loop is closed: {what}() cannot run it any more");
         LOOPS.with_borrow(|loops| {
-            let owned = loops.iter().find(|owned| owned.scheduler == *self.scheduler());
+            let owned = loops.0.iter().find(|owned| owned.scheduler == *self.scheduler());
             owned.map_or_else(|| not_here(what), |owned| owned.runtime.clone())
         })
     }

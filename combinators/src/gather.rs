@@ -152,8 +152,8 @@ impl std::ops::Deref for Reporting {
 }
 
 impl Awaited for Reports {
-    fn waker(&self) -> Option<Waker> {
-        self.lock().waker.clone()
+    fn is_woken_by(&self, is: &dyn Fn(&Waker) -> bool) -> bool {
+        self.lock().waker.as_ref().is_some_and(is)
     }
 
     fn request(&self, message: &CancelMessage) -> Vec<TaskHandle> {
@@ -251,12 +251,14 @@ impl<C: Children, S: Reason> Core<C, S> {
         }
         ready!(self.leaf.enter(cx));
         while !ended {
+            let known = self.reports.is_woken_by(&|waker| waker.will_wake(cx.waker()));
+            // Wakers may be anybody's: they are cloned and dropped outside of the lock.
+            let waker = if known { None } else { Some(cx.waker().clone()) };
             let mut inner = self.reports.lock();
             if inner.ended.is_empty() {
-                if !inner.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-                    inner.waker = Some(cx.waker().clone());
-                }
+                let old = if waker.is_some() { std::mem::replace(&mut inner.waker, waker) } else { None };
                 drop(inner);
+                drop(old);
                 self.leaf.forwarding();
                 AwaitLink::wait(&mut self.link, || self.reports.reports.clone(), &mut self.forward);
                 return Poll::Pending;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use kumihimo_context::{CancelMessage, Leaf, WaitKind};
-use kumihimo_executor::{Observation, Observer, TaskHandle};
+use kumihimo_executor::{Observation, Observer, TaskHandle, links_here};
 
 use crate::part::Part;
 
@@ -270,7 +270,10 @@ impl<E: Send + 'static> Observer for Members<E> {
             // The parent does not leave before this task is off its list, so it finds the request counted.
             if !inner.over {
                 inner.requested = true;
+                // As in a time-out's expiry.
+                let held = (!links_here()).then_some(inner);
                 wake = self.part.request();
+                inner = held.unwrap_or_else(|| self.lock());
             }
         }
         inner.free.push(slot);

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use kumihimo_context::{
     CancelMessage, Forward, Scoped, WaitKind, WaitWord, deliver_inside, delivering, noting, poll_again, scope,
 };
-use kumihimo_executor::{Due, Inside, TaskHandle, TaskId};
+use kumihimo_executor::{Due, Inside, TaskHandle, TaskId, links_here};
 
 /// Requests to a part of a task, and their way to it. Its owner shares it with whoever makes requests.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ impl Part {
         let outer = outer.filter(|outer| outer.task == task.id());
         let place = Arc::new(Place { task: task.id(), outer, requested: AtomicBool::new(false) });
         let mut part = Part { task, place, before: 0, message, inner: Mutex::new(inner) };
-        part.before = part.requests();
+        part.before = part.requests() - part.task.unheard_requests() as isize;
         part
     }
 
@@ -128,9 +128,15 @@ impl Part {
     /// the part is to be [woken](Self::wake) for it.
     #[must_use]
     pub(crate) fn request(&self) -> bool {
-        let mut inner = self.lock();
         self.place.requested.store(true, Release);
-        match self.task.cancel_inside(inner.inside, self.message.clone()) {
+        // With links there is one thread, and what is awaited may end in here, and wake anybody: not under the lock. Without
+        // them nothing of the kind happens, and who polls meanwhile waits for the request.
+        let inner = self.lock();
+        let inside = inner.inside;
+        let held = (!links_here()).then_some(inner);
+        let request = self.task.cancel_inside(inside, self.message.clone());
+        let mut inner = held.unwrap_or_else(|| self.lock());
+        match request {
             Inside::PassedOn => false,
             Inside::Due(due) => {
                 inner.request = Request::Due(due);

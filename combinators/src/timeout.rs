@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use kumihimo_context::{CancelledError, Forward, Scoped, discard};
-use kumihimo_executor::{Scheduler, TaskHandle, current_task};
+use kumihimo_executor::{Scheduler, TaskHandle, current_task, links_here};
 use kumihimo_reactor::{Instant, Timer};
 use pin_project_lite::pin_project;
 
@@ -216,6 +216,10 @@ impl Timeout {
     #[track_caller]
     pub fn reschedule(&self, when: impl Into<Option<Instant>>) {
         let when = when.into();
+        assert!(
+            when.is_none() || Scheduler::try_current().is_some(),
+            "a time-out was rescheduled on a thread that runs no loop, where no timer can be set: do it in the block"
+        );
         let mut clock = self.0.lock();
         let state = clock.state;
         let mut old = Alarm::None;
@@ -270,10 +274,12 @@ impl Shared {
         if clock.state != State::Active || clock.moved != moved || !late {
             return;
         }
-        let wake = self.part.request();
         clock.state = State::Expiring;
         let alarm = std::mem::replace(&mut clock.alarm, Alarm::None);
-        drop(clock);
+        // Where requests follow links, what is awaited may end at once, and wake anybody, who may look at this.
+        let held = (!links_here()).then_some(clock);
+        let wake = self.part.request();
+        drop(held);
         drop(alarm);
         if wake {
             self.part.wake();

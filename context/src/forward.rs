@@ -94,9 +94,9 @@ impl Forward {
     /// The forward returns `Pending`; `target` is an object of its own, by which requests are passed on. The executor compares the
     /// address and never follows it.
     #[inline]
-    pub fn wait_object(&mut self, target: WaitWord) {
+    pub fn wait_object(&mut self, target: *const ()) {
         self.waits = poll_context::current_task();
-        poll_context::note(target);
+        poll_context::note(WaitWord::object(target));
     }
 
     /// Returns `Pending` without a target: something else must happen first.

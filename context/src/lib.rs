@@ -25,6 +25,8 @@ mod wait;
 pub use cancelled::{CancelMessage, CancelledError};
 pub use forward::Forward;
 pub use leaf::Leaf;
-pub use poll_context::{Ending, PollGuard, UNLIMITED, current_task, delivering, enter, noting, poll_again};
+pub use poll_context::{
+    Ending, PollGuard, UNLIMITED, current_task, delivering, enter, keeping_message, noting, poll_again,
+};
 pub use scope::{Scoped, deliver_inside, discard, scope};
 pub use wait::{WaitKind, WaitWord};

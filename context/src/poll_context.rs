@@ -191,6 +191,21 @@ pub fn noting<T>(poll: impl FnOnce() -> T) -> (T, WaitWord) {
     (polled, inside)
 }
 
+/// Runs something that may poll others, and keeps what is being delivered or raised here from them.
+pub fn keeping_message<T>(run: impl FnOnce() -> T) -> T {
+    /// Puts the message back, on panics too.
+    struct Keep(CancelMessage);
+
+    impl Drop for Keep {
+        fn drop(&mut self) {
+            set_message(self.0.take());
+        }
+    }
+
+    let _keep = (flags() & (DELIVERING | RAISING) != 0).then(|| Keep(take_message()));
+    run()
+}
+
 /// Whether a cancellation is being delivered to the task being polled.
 #[inline]
 pub fn delivering() -> bool {

@@ -34,6 +34,8 @@ mod loom_models;
 
 pub use driver::{Driver, Turn};
 pub use exceptions::{ExceptionContext, ExceptionHandler};
+#[doc(hidden)]
+pub use scheduler::links_here;
 pub use scheduler::{
     Builder, Flavor, Runtime, Scheduler, Session, WeakScheduler, all_tasks, create_local_task, create_task,
     current_task, is_running,

@@ -48,8 +48,11 @@ impl Call {
         }
     }
 
-    /// Drops it unrun: the loop is closed.
+    /// The loop is closed: drops it unrun. Combinators are told, as they may be awaited in another loop.
     pub(crate) fn discard(self) {
-        quietly(|| drop(self));
+        quietly(|| match self {
+            Call::Tell(observer, index, with_value) => observer.ended(index, with_value),
+            Call::Run(_) | Call::Wake(_) => drop(self),
+        });
     }
 }

@@ -47,6 +47,13 @@ pub(crate) fn drop_all_tasks(local: &Local) {
         }
         // A destructor may have made new tasks; a waker elsewhere may be about to push.
         if shared.registry.close() {
+            local.empty_outside();
+            while let Some(task) = next_scheduled(local) {
+                drop_scheduled(task);
+            }
+            shared.strand.clear();
+            // It may have the loop.
+            shared.exceptions.set(None);
             return;
         }
         thread::yield_now();

@@ -32,6 +32,7 @@ use crate::sync::local;
 use crate::task::harness::After;
 use crate::task::header::{Header, TaskRef};
 use crate::task::id::TaskId;
+use crate::task::link::Noting;
 use crate::task::state::State;
 use crate::task::waiters::tell_observer;
 use crate::task::{Observer, Promise, Task, TaskBuilder, TaskHandle, cell, id};
@@ -129,6 +130,18 @@ pub(crate) enum Dispatching {
     Calls,
 }
 
+/// Whether this thread may look at what a task has ended with: of a pinned task, only its worker.
+pub(crate) fn may_touch_output(task: TaskRef) -> bool {
+    let header = task.header();
+    !header.state.is_pinned()
+        || with_local(|local| {
+            local.is_some_and(|local| {
+                ptr::eq(Arc::as_ptr(&local.shared), header.runtime)
+                    && local.index == header.place.shard as usize
+            })
+        })
+}
+
 /// Has a callback called soon, by the loop of this task.
 ///
 /// A task that has ended does not keep its loop alive: if that is closed, and this thread works for another or none, the
@@ -178,7 +191,8 @@ pub(crate) fn runs_here_with_links(runtime: *const Shared) -> bool {
 }
 
 /// Whether requests to cancel travel along await links in the loop that this thread runs.
-pub(crate) fn links_here() -> bool {
+#[doc(hidden)]
+pub fn links_here() -> bool {
     with_local(|local| local.is_some_and(|local| local.shared.flavor == Flavor::CurrentThread))
 }
 
@@ -260,8 +274,12 @@ pub(crate) fn build<F: Future>(
         let owned = Task::from_owned(task);
         if !settings.eager {
             local.push_new(task);
-        } else if local.run(task) == After::Schedule {
-            local.push_back(task);
+        } else {
+            let _noting = Noting::begin();
+            // What its creator is about to hear of stays the creator's.
+            if context::keeping_message(|| local.run(task)) == After::Schedule {
+                local.push_back(task);
+            }
         }
         owned
     })

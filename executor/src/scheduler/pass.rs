@@ -7,7 +7,7 @@ use crate::driver::Turn;
 use crate::sleep::Rest;
 use crate::sync::deque::Steal;
 use crate::task::harness::After;
-use crate::task::link;
+use crate::task::link::Noting;
 
 /// Passes look at descriptors at most this often while there are tasks to run; asyncio does so at each.
 const TURN_PERIOD: std::time::Duration = std::time::Duration::from_micros(20);
@@ -25,6 +25,7 @@ impl Local {
                 let next = self.ready.borrow_mut().pop_front();
                 match next {
                     Some(Ready::Task(task)) => {
+                        let _noting = Noting::begin();
                         if self.run(task) == After::Schedule {
                             self.push_back(task);
                         }
@@ -35,7 +36,7 @@ impl Local {
                 }
             }
             if last || halt() {
-                return link::forget();
+                return;
             }
         }
     }

@@ -160,7 +160,7 @@ impl Runtime {
         self.local.push(main.task());
         let ended = || main.done();
         match self.shared.flavor {
-            Flavor::MultiThread => self.local.work(ended),
+            Flavor::MultiThread => self.local.work(self.with_calls(ended)),
             Flavor::CurrentThread => self.local.run_passes(ended, || false),
         }
         let failure = main.try_failure();
@@ -210,11 +210,29 @@ impl Runtime {
         // Relaxed: who stops the loop from elsewhere wakes this thread, which synchronises.
         let halt = || self.shared.stopping.load(Relaxed);
         match self.shared.flavor {
-            Flavor::MultiThread => self.local.work(|| ended() || halt()),
+            Flavor::MultiThread => {
+                let ended = self.with_calls(ended);
+                self.local.work(|| ended() || halt());
+            }
             Flavor::CurrentThread => self.local.run_passes(ended, halt),
         }
         self.shared.stopping.store(false, Relaxed);
         abort.disarm();
+    }
+
+    /// On several workers: `ended`, and the callbacks have run that were scheduled by then, as the last pass of one thread runs
+    /// them.
+    fn with_calls(&self, ended: impl Fn() -> bool) -> impl Fn() -> bool {
+        let calls = Cell::new(None);
+        move || {
+            let strand = &self.shared.strand;
+            ended()
+                && strand.has_returned(calls.get().unwrap_or_else(|| {
+                    let pushed = strand.await_pushed();
+                    calls.set(Some(pushed));
+                    pushed
+                }))
+        }
     }
 
     /// Stops the workers and drops every task that is left, unfinished.

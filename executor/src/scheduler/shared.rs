@@ -15,7 +15,7 @@ use crate::driver::Driver;
 use crate::exceptions::Exceptions;
 use crate::sleep::Sleep;
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering::*};
-use crate::sync::deque::{Injector, Stealer};
+use crate::sync::deque::{Injector, Steal, Stealer};
 use crate::task::header::TaskRef;
 
 /// How tasks are run.
@@ -95,12 +95,20 @@ impl Shared {
 
     /// The flavour with one thread: readies something from another.
     fn inject_ready(&self, ready: Ready) {
+        let call = matches!(ready, Ready::Call(_));
         self.outside.push(ready);
+        if call && self.gate.is_stopping() {
+            // Nobody may come to it any more.
+            self.discard_outside();
+        }
         self.sleep.wake_worker(0, || self.driver.interrupt());
     }
 
     /// Has something called soon: on one thread in the next pass, in line with the tasks; on several, on the strand.
     pub(crate) fn call_soon(self: &Arc<Self>, call: Call) {
+        if self.gate.is_stopping() {
+            return call.discard();
+        }
         match self.flavor {
             Flavor::CurrentThread => with_local(|local| match local {
                 Some(local) if Arc::ptr_eq(&local.shared, self) => local.push_call(call),
@@ -112,5 +120,18 @@ impl Shared {
                 }
             }
         }
+    }
+
+    /// Drops the calls that other threads have left. Tasks among them are dropped by the thread that closes the loop.
+    fn discard_outside(&self) {
+        let mut tasks = Vec::new();
+        while !self.outside.is_empty() {
+            match self.outside.steal() {
+                Steal::Success(Ready::Call(call)) => call.discard(),
+                Steal::Success(task) => tasks.push(task),
+                _ => {}
+            }
+        }
+        tasks.into_iter().for_each(|task| self.outside.push(task));
     }
 }

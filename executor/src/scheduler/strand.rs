@@ -20,6 +20,11 @@ struct Inner {
     calls: VecDeque<Call>,
     /// There is a task that runs them, and it will look again before it ends.
     running: bool,
+    /// Calls that were ever pushed, and those of them that have returned.
+    pushed: u64,
+    returned: u64,
+    /// Somebody waits until so many have returned.
+    awaited: Option<u64>,
 }
 
 impl Strand {
@@ -28,6 +33,7 @@ impl Strand {
     pub(crate) fn push(&self, call: Call) -> bool {
         let mut inner = self.0.lock();
         inner.calls.push_back(call);
+        inner.pushed += 1;
         !std::mem::replace(&mut inner.running, true)
     }
 
@@ -39,13 +45,36 @@ impl Strand {
         call
     }
 
+    /// A call has returned. True if somebody waited for that.
+    fn returned(&self) -> bool {
+        let mut inner = self.0.lock();
+        inner.returned += 1;
+        let told = inner.awaited.is_some_and(|awaited| awaited <= inner.returned);
+        if told {
+            inner.awaited = None;
+        }
+        told
+    }
+
+    /// The calls that were pushed so far: from now on who waits for them is told.
+    pub(crate) fn await_pushed(&self) -> u64 {
+        let mut inner = self.0.lock();
+        inner.awaited = Some(inner.pushed);
+        inner.pushed
+    }
+
+    /// Whether so many calls have returned.
+    pub(crate) fn has_returned(&self, calls: u64) -> bool {
+        self.0.lock().returned >= calls
+    }
+
     /// Drops the calls that are left, at the end of the loop.
     pub(crate) fn clear(&self) {
         loop {
             let call = self.0.lock().calls.pop_front();
             match call {
                 Some(call) => call.discard(),
-                None => return,
+                None => break,
             }
         }
     }
@@ -55,9 +84,10 @@ impl Strand {
 pub(crate) async fn drain(shared: Arc<Shared>) {
     loop {
         for _ in 0..BATCH {
-            match shared.strand.next() {
-                Some(call) => call.run(&shared.exceptions),
-                None => return,
+            let Some(call) = shared.strand.next() else { return };
+            call.run(&shared.exceptions);
+            if shared.strand.returned() {
+                shared.sleep.wake_worker(0, || shared.driver.interrupt());
             }
         }
         yield_now().await;

@@ -119,6 +119,8 @@ impl Round {
                 requests.count += 1;
                 requests.message = self.message.clone();
                 requests.passed = self.passed;
+                // One that a task makes to itself it knows of.
+                requests.unheard += usize::from(!is_current(task));
             }
         }
         drop(requests);
@@ -145,12 +147,22 @@ impl Round {
         if !header.state.pass_on() {
             return Way::No;
         }
+        self.passed += 1;
+        if let [promise] = &*inner
+            && promise.task().header().is_promise()
+        {
+            if !promise::cancel(promise.task(), self.message.clone()) {
+                // Another thread has just settled it, and wakes the task.
+                header.state.take_back();
+                return Way::AtTheEnd;
+            }
+            inner.clear();
+        }
         let mut requests = header.extras().requests.lock();
         requests.count += 1;
         // For the case that the request comes back.
         requests.message = self.message.clone();
         drop(requests);
-        self.passed += 1;
         inner.reverse();
         self.next.append(&mut inner);
         Way::Past
@@ -239,10 +251,20 @@ pub(crate) fn uncancel(task: TaskRef) -> usize {
     let mut requests = extras.requests.lock();
     requests.count = requests.count.saturating_sub(1);
     if requests.count == 0 {
+        requests.unheard = 0;
         task.header().state.withdraw();
         requests.zeroed = requests.zeroed.wrapping_add(1);
     }
     requests.count
+}
+
+/// Of the requests from outside, those that the task has not heard of: they come later than what it begins now.
+pub(crate) fn unheard(task: TaskRef) -> usize {
+    task.header().try_extras().map_or(0, |extras| extras.requests.lock().unheard)
+}
+
+fn is_current(task: TaskRef) -> bool {
+    std::ptr::eq(kumihimo_context::current_task(), task.as_ptr().cast())
 }
 
 /// Takes the request of a part of the task back.

@@ -55,6 +55,8 @@ pub(crate) struct Requests {
     pub(crate) count: usize,
     /// How many of them parts of the task have made: time-outs and groups.
     pub(crate) of_parts: usize,
+    /// How many came from others and were not delivered yet.
+    pub(crate) unheard: usize,
     /// The message that the next delivery carries.
     pub(crate) message: CancelMessage,
     /// How often the count has gone back to zero. Wraps.

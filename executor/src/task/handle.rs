@@ -81,6 +81,12 @@ impl TaskHandle {
         cancel::uncancel_inside(self.0);
     }
 
+    /// How many requests from others the task has not heard of yet.
+    #[doc(hidden)]
+    pub fn unheard_requests(&self) -> usize {
+        cancel::unheard(self.0)
+    }
+
     /// The number of requests that were not taken back, without those of parts of the task; negative if somebody has taken back
     /// more.
     #[doc(hidden)]
@@ -172,20 +178,21 @@ impl TaskHandle {
         let context = variables::inherited();
         let this = self.clone();
         let callback = Box::new(move || variables::run_in_context(context.as_ref(), || callback(&this)));
-        CallbackId(match self.0.header().waiters.call_back(callback) {
+        let token = match self.0.header().waiters.call_back(callback) {
             Ok(token) => Some(token),
             Err(callback) => {
                 self.0.wait_complete();
                 scheduler::call_soon(self.0.header(), callback);
                 None
             }
-        })
+        };
+        CallbackId { task: self.id(), token }
     }
 
     /// Removes a callback; false if it was removed before, or the task has ended.
     #[doc(alias = "asyncio.Task.remove_done_callback")]
     pub fn remove_done_callback(&self, id: CallbackId) -> bool {
-        id.0.is_some_and(|token| self.0.header().waiters.remove_callback(token))
+        id.task == self.id() && id.token.is_some_and(|token| self.0.header().waiters.remove_callback(token))
     }
 
     /// Has the task run in this context, itself. For the main task, before it begins.
@@ -240,13 +247,18 @@ impl fmt::Debug for TaskHandle {
 
 /// A callback of a task, to be [removed](TaskHandle::remove_done_callback) with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CallbackId(Option<u64>);
+pub struct CallbackId {
+    /// Whose callback.
+    task: TaskId,
+    /// Where it stands; `None` if the task had ended.
+    token: Option<u64>,
+}
 
 impl CallbackId {
     /// Whether the task had not ended when the callback was added.
     #[cfg(all(test, kumihimo_loom))]
     pub(crate) fn is_pending(self) -> bool {
-        self.0.is_some()
+        self.token.is_some()
     }
 }
 

@@ -10,7 +10,6 @@ use super::cancel;
 use super::failure::{Failure, Panicked};
 use super::handle::TaskHandle;
 use super::header::{Header, Payload, TaskRef};
-use super::link;
 use super::state::{Complete, Ended, Start, Step, Suspend};
 use super::waker;
 use crate::clock;
@@ -46,13 +45,15 @@ pub(crate) fn step(task: TaskRef, start: Start, manner: Manner) -> After {
     let header = task.header();
     if manner.links {
         header.drop_link();
-        link::forget();
     }
     // SAFETY: a task that is running is alive, until its last transition, before which the guard is dropped.
     let guard = unsafe { context::enter(task.as_ptr().cast(), manner.budget) };
     match start.step {
         Step::Poll => {}
-        Step::Deliver { late } => guard.deliver(request_message(header), late),
+        Step::Deliver { late } => {
+            header.extras().requests.lock().unheard = 0;
+            guard.deliver(request_message(header), late);
+        }
         Step::DropUnpolled => {
             let message = request_message(header);
             return end_cancelled(task, guard, message);

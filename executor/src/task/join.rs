@@ -10,8 +10,10 @@ use kumihimo_context::{self as context, Forward, Leaf, WaitKind, WaitWord};
 use super::cancel::{self, Passed};
 use super::failure::{Failure, TaskError};
 use super::header::{Header, TaskRef};
+use super::link;
 use super::state::Ended;
 use super::waiters::{IsErr, Observer, Observing, Registered};
+use crate::scheduler;
 
 /// The part of a future that waits for a task's end.
 #[derive(Debug, Default)]
@@ -107,7 +109,11 @@ impl Join {
         if waits {
             self.leaf.forwarding();
             if is_of_this_loop(task) {
-                // SAFETY: it is a task of the polling task's loop, and has not ended, as it has just registered us.
+                if header_is_promise(task) {
+                    link::hold(task);
+                }
+                // SAFETY: it is a task of the polling task's loop, and has not ended, as it has just registered us; or a
+                // promise that is held until the task is suspended.
                 unsafe { self.forward.wait(WaitWord::forward(task.as_ptr().cast())) };
             } else {
                 self.forward.wait_other();
@@ -166,6 +172,11 @@ impl Join {
 #[inline]
 fn is_of_this_loop(task: TaskRef) -> bool {
     polling().is_some_and(|polling| polling.runtime == task.header().runtime)
+}
+
+/// A promise that is awaited where requests follow links.
+fn header_is_promise(task: TaskRef) -> bool {
+    task.header().is_promise() && scheduler::links_here()
 }
 
 /// The task that is being polled on this thread.

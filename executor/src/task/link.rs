@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::task::Waker;
 
-use kumihimo_context::{CancelMessage, Forward, WaitWord};
+use kumihimo_context::{CancelMessage, Forward};
 
 use super::handle::TaskHandle;
 use super::header::TaskRef;
@@ -16,8 +16,8 @@ use crate::scheduler;
 
 /// What stands for several tasks, and is awaited by one.
 pub trait Awaited: Send + Sync {
-    /// Who is woken at the end: the link holds only for the task that this wakes.
-    fn waker(&self) -> Option<Waker>;
+    /// Whether the waker that is woken at the end is one of which `is` says so: the link holds only for the task that it wakes.
+    fn is_woken_by(&self, is: &dyn Fn(&Waker) -> bool) -> bool;
 
     /// A request to cancel arrives: gives the tasks that it is passed on to, and notes it, unless there are none.
     fn request(&self, message: &CancelMessage) -> Vec<TaskHandle>;
@@ -31,8 +31,39 @@ pub struct AwaitLink(Arc<Target>);
 pub(crate) struct Target(Arc<dyn Awaited>);
 
 thread_local! {
-    /// The link that the poll in progress noted last. It keeps the target alive until the task is suspended on it.
-    static NOTED: RefCell<Option<AwaitLink>> = const { RefCell::new(None) };
+    /// What the step in progress has noted.
+    static NOTED: RefCell<Noted> = const { RefCell::new(Noted { link: None, promises: Vec::new() }) };
+}
+
+/// What a step notes that a task awaits is kept alive until the task is suspended on it.
+#[derive(Default)]
+pub(crate) struct Noted {
+    /// The last link.
+    link: Option<AwaitLink>,
+    /// Promises: unlike tasks, anybody may end and free them at any moment.
+    promises: Vec<TaskHandle>,
+}
+
+/// A step on the flavour with one thread, until this is dropped: steps nest, as eager tasks do.
+pub(crate) struct Noting(Noted);
+
+impl Noting {
+    pub(crate) fn begin() -> Noting {
+        Noting(NOTED.take())
+    }
+}
+
+impl Drop for Noting {
+    fn drop(&mut self) {
+        // What is dropped, is dropped after the borrow.
+        let _ours = NOTED.replace(std::mem::take(&mut self.0));
+    }
+}
+
+/// The step in progress has noted that it awaits this promise.
+pub(crate) fn hold(promise: TaskRef) {
+    let promise = TaskHandle::new(promise);
+    NOTED.with_borrow_mut(|noted| noted.promises.push(promise));
 }
 
 impl AwaitLink {
@@ -52,8 +83,8 @@ impl AwaitLink {
             return forward.wait_other();
         }
         let link = this.get_or_insert_with(|| AwaitLink::new(target()));
-        forward.wait_object(WaitWord::object(link.address()));
-        NOTED.set(Some(link.clone()));
+        forward.wait_object(link.address());
+        let _before = NOTED.with_borrow_mut(|noted| noted.link.replace(link.clone()));
     }
 
     fn address(&self) -> *const () {
@@ -70,15 +101,11 @@ impl std::fmt::Debug for AwaitLink {
 /// The poll that has just returned noted that it awaits the object at this address: a suspended task comes to own the link,
 /// by the address. False if that is not the last that was noted.
 pub(crate) fn own_noted(address: *const ()) -> bool {
-    let Some(link) = NOTED.take().filter(|link| link.address() == address) else { return false };
+    let noted = NOTED.with_borrow_mut(|noted| noted.link.take());
+    let Some(link) = noted.filter(|link| link.address() == address) else { return false };
     // `give_back` drops this count.
     let _owned = Arc::into_raw(link.0);
     true
-}
-
-/// What an earlier poll noted leads nowhere any more.
-pub(crate) fn forget() {
-    NOTED.take();
 }
 
 /// The task is suspended no longer.
@@ -94,7 +121,7 @@ pub(crate) unsafe fn give_back(link: *const Target) {
 impl Target {
     /// Whether `task`, which is suspended, waits here.
     pub(crate) fn wakes(&self, task: TaskRef) -> bool {
-        self.0.waker().is_some_and(|waker| waker::task_of(&waker) == Some(task))
+        self.0.is_woken_by(&|waker| waker::task_of(waker) == Some(task))
     }
 
     /// Passes a request on.

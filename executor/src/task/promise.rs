@@ -43,6 +43,8 @@ pub struct Promise<T>(Arc<Owner<T>>);
 /// Owns an interest in the promise's task.
 struct Owner<T> {
     task: Task<T>,
+    /// Values go in as well as out: a promise of one type is no promise of a shorter-lived one.
+    invariant: PhantomData<fn(T) -> T>,
 }
 
 impl<T> Drop for Owner<T> {
@@ -74,7 +76,7 @@ impl<T: Send + 'static> Promise<T> {
         let task = cell::allocate(future, State::promise(), Arc::as_ptr(shared), birth);
         // What waits for it may have to be called back by the loop, as long as the promise lasts.
         *task.header().extras().promised_by.lock() = Some(shared.clone());
-        Promise(Arc::new(Owner { task: Task::from_owned(task) }))
+        Promise(Arc::new(Owner { task: Task::from_owned(task), invariant: PhantomData }))
     }
 }
 

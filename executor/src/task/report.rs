@@ -33,7 +33,8 @@ unsafe fn error_text<T, E: Display>(output: *const ()) -> Option<String> {
 impl<T, E: Display> Task<Result<T, E>> {
     /// Has an `Err` that nobody looks at go to the loop's exception handler, as a panic does.
     ///
-    /// Whether a result was looked at is known only of tasks that know their error's type: this says it.
+    /// Whether a result was looked at is known only of tasks that know their error's type: this says it. The error's `Display` must
+    /// not look at the task itself.
     ///
     /// ```
     /// # use std::sync::Arc;
@@ -134,16 +135,19 @@ impl TaskHandle {
         if let Some(panicked) = panicked {
             panicked.report(message);
         }
-        if task.header().state.ended() != Some(Ended::Value) {
+        if task.header().state.ended() != Some(Ended::Value) || !scheduler::may_touch_output(task) {
+            // Elsewhere the report is made when the value is dropped.
             return;
         }
         let mut report = extras.report.lock();
+        // Others may clone the value under this lock, and it may not be for two threads at once.
+        let sharing = extras.sharing.lock();
         if let Some(Report::Errors { error, exceptions }) = report.take() {
             // SAFETY: the task ended with a value. It is there: whoever moves or drops it takes the report away first, which
             // was here until now, and this holds its lock.
             let text = unsafe { text_of(task, error) };
             // The handler may look at the task.
-            drop(report);
+            drop((sharing, report));
             tell(task, text, &exceptions, message);
         }
     }

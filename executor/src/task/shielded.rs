@@ -54,15 +54,17 @@ impl Outer {
 
     /// Whether the callback has run.
     fn poll(&self, cx: &Context<'_>) -> Poll<()> {
+        match &*self.told.0.lock() {
+            Ok(()) => return Poll::Ready(()),
+            Err(waker) if waker.will_wake(cx.waker()) => return Poll::Pending,
+            Err(_) => {}
+        }
+        // Wakers may be anybody's: they are cloned and dropped outside of the lock.
+        let new = cx.waker().clone();
         let mut told = self.told.0.lock();
         let Err(waker) = &mut *told else { return Poll::Ready(()) };
-        let old = if waker.will_wake(cx.waker()) {
-            None
-        } else {
-            Some(std::mem::replace(waker, cx.waker().clone()))
-        };
+        let old = std::mem::replace(waker, new);
         drop(told);
-        // Somebody else's: outside of the lock.
         drop(old);
         Poll::Pending
     }

@@ -320,6 +320,12 @@ impl State {
         })
     }
 
+    /// The request that was to go past the task did not.
+    pub(crate) fn take_back(&self) {
+        // Relaxed: only the loop's thread looks at the flag, and this is that.
+        self.0.fetch_and(!PASSED_ON, Relaxed);
+    }
+
     /// Takes back a request that is not on its way yet.
     pub(crate) fn withdraw(&self) {
         // Acquire and release nothing: the request carries no data, its message is under the extras' lock.
