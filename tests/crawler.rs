@@ -1,10 +1,12 @@
 //! The example crawler, and its twin in Python: what they print, that Ctrl-C ends them cleanly, and how long their sources are.
 
+#[path = "support/example.rs"]
+mod example;
+
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Once;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,23 +26,9 @@ fn source(name: &str) -> String {
         .unwrap()
 }
 
-/// The example, as cargo builds it.
+/// The example.
 fn crawler() -> Command {
-    // target/debug/deps/crawler-0123 -> target/debug/examples/crawler
-    let test = std::env::current_exe().unwrap();
-    let profile = test.parent().and_then(Path::parent).unwrap();
-    static BUILD: Once = Once::new();
-    // `cargo test` has built it, and this finds that out; `cargo test --test crawler` has not, or some time ago.
-    BUILD.call_once(|| {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
-        cargo.args(["build", "--quiet", "--example", "crawler"]).current_dir(env!("CARGO_MANIFEST_DIR"));
-        cargo.arg("--target-dir").arg(profile.parent().unwrap());
-        if profile.ends_with("release") {
-            cargo.arg("--release");
-        }
-        assert!(cargo.status().expect("cargo should start").success(), "the example should build");
-    });
-    Command::new(profile.join("examples/crawler"))
+    Command::new(example::executable("crawler"))
 }
 
 /// The twin, if there is a CPython 3.13 or newer on the path.

@@ -1,15 +1,18 @@
 //! The example server as its clients see it: a process of its own, real sockets, good clients and bad ones.
 
+#[path = "support/example.rs"]
+mod example;
+
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use http::Request;
 use http_body_util::{BodyExt, Empty};
@@ -64,47 +67,6 @@ impl Drop for Folder {
 
 // === the server ===
 
-/// Where cargo put the example, or puts it now.
-fn executable() -> PathBuf {
-    // target/debug/deps/serve-0123 -> target/debug/examples/serve
-    let test = std::env::current_exe().unwrap();
-    let profile = test.parent().and_then(Path::parent).unwrap();
-    let example = profile.join("examples/serve");
-    static BUILD: std::sync::Once = std::sync::Once::new();
-    // `cargo test` has built it; `cargo test --test serve` has not, or some time ago.
-    BUILD.call_once(|| {
-        let built = example.metadata().and_then(|metadata| metadata.modified());
-        if built.is_ok_and(|built| newest_source(Path::new(env!("CARGO_MANIFEST_DIR"))) < built) {
-            return;
-        }
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
-        cargo.args(["build", "--quiet", "--example", "serve"]).current_dir(env!("CARGO_MANIFEST_DIR"));
-        cargo.arg("--target-dir").arg(profile.parent().unwrap());
-        if profile.ends_with("release") {
-            cargo.arg("--release");
-        }
-        assert!(cargo.status().expect("cargo should start").success(), "the example should build");
-    });
-    example
-}
-
-/// When the last of the sources in a folder was changed; tests and tools are no source of the example.
-fn newest_source(folder: &Path) -> SystemTime {
-    let mut newest = SystemTime::UNIX_EPOCH;
-    for entry in fs::read_dir(folder).unwrap().flatten() {
-        let (path, name) = (entry.path(), entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            if !["target", "tests", ".git", "bench", "loom-tests", "xtask"].iter().any(|other| name == *other)
-            {
-                newest = newest.max(newest_source(&path));
-            }
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            newest = newest.max(entry.metadata().unwrap().modified().unwrap());
-        }
-    }
-    newest
-}
-
 struct Server {
     child: Child,
     address: SocketAddr,
@@ -113,7 +75,7 @@ struct Server {
 
 impl Server {
     fn start(folder: &Folder, options: &[&str]) -> Server {
-        let mut child = Command::new(executable())
+        let mut child = Command::new(example::executable("serve"))
             .arg(folder.served())
             .args(["--port", "0"])
             .args(options)
@@ -299,7 +261,8 @@ impl GoodClients {
 #[test]
 fn self_test_finds_nothing() {
     let folder = Folder::new("self-test");
-    let output = Command::new(executable()).arg(folder.served()).arg("--self-test").output().unwrap();
+    let output =
+        Command::new(example::executable("serve")).arg(folder.served()).arg("--self-test").output().unwrap();
     let printed = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{printed}");
     assert!(printed.contains("self-test: 5 files"), "{printed}");
@@ -315,7 +278,7 @@ fn mistakes_on_the_command_line_are_explained() {
         (&[".", "--prot", "80"], "unknown option --prot"),
         (&[".", "--port", "many"], "--port many"),
     ] {
-        let output = Command::new(executable()).args(arguments).output().unwrap();
+        let output = Command::new(example::executable("serve")).args(arguments).output().unwrap();
         let printed = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{printed}");
         assert!(printed.contains(sentence), "{printed}");
