@@ -50,10 +50,7 @@ pub(crate) fn step(task: TaskRef, start: Start, manner: Manner) -> After {
     let guard = unsafe { context::enter(task.as_ptr().cast(), manner.budget) };
     match start.step {
         Step::Poll => {}
-        Step::Deliver { late } => {
-            header.extras().requests.lock().unheard = 0;
-            guard.deliver(request_message(header), late);
-        }
+        Step::Deliver | Step::DeliverLate => deliver(header, &guard, start.step == Step::DeliverLate),
         Step::DropUnpolled => {
             let message = request_message(header);
             return end_cancelled(task, guard, message);
@@ -126,6 +123,12 @@ fn suspend(task: TaskRef, ending: context::Ending, manner: Manner) -> After {
             After::Nothing
         }
     }
+}
+
+#[cold]
+fn deliver(header: &Header, guard: &PollGuard, late: bool) {
+    header.extras().requests.lock().unheard = 0;
+    guard.deliver(request_message(header), late);
 }
 
 #[cold]

@@ -83,10 +83,9 @@ pub(crate) enum Step {
     /// Poll it.
     Poll,
     /// Poll it and deliver a cancellation.
-    Deliver {
-        /// It was requested when the task was not suspended.
-        late: bool,
-    },
+    Deliver,
+    /// The same, of one that was requested when the task was not suspended.
+    DeliverLate,
     /// It was cancelled before its first step: drop it unpolled.
     DropUnpolled,
 }
@@ -211,7 +210,8 @@ impl State {
             let step = match s & (PENDING | COMMITTED) {
                 0 => Step::Poll,
                 _ if s & STARTED == 0 => Step::DropUnpolled,
-                request => Step::Deliver { late: request & COMMITTED == 0 },
+                PENDING => Step::DeliverLate,
+                _ => Step::Deliver,
             };
             let start = Start {
                 step,
@@ -492,7 +492,7 @@ mod tests {
         assert_eq!(state.request(), Request::Schedule);
         assert_eq!(state.request(), Request::Already);
         state.withdraw();
-        assert_eq!(state.start().step, Step::Deliver { late: false });
+        assert_eq!(state.start().step, Step::Deliver);
     }
 
     #[test]
@@ -511,7 +511,7 @@ mod tests {
         assert_eq!(state.request(), Request::Pending);
         assert_eq!(state.suspend(false, false, false), Suspend::Schedule);
         state.withdraw();
-        assert_eq!(state.start().step, Step::Deliver { late: false });
+        assert_eq!(state.start().step, Step::Deliver);
     }
 
     #[test]
