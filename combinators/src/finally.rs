@@ -9,6 +9,8 @@ use kumihimo_context::{CancelledError, Forward, Scoped, discard, scope};
 use kumihimo_executor::{create_task, is_running};
 use pin_project_lite::pin_project;
 
+use crate::timeout::raise;
+
 /// Runs `work`, then `clean_up`: on return, on cancellation and on panic. The clean-up may await.
 ///
 /// It is `try: ... finally: ...`. What `work` came to (its value, the cancellation, the panic) goes on when the clean-up
@@ -157,11 +159,6 @@ impl Drop for SettledByPanic {
     fn drop(&mut self) {
         self.0.settle();
     }
-}
-
-fn raise<T>(error: CancelledError, cx: &mut Context<'_>) -> Poll<T> {
-    let raise = std::pin::pin!(error.raise());
-    raise.poll(cx).map(|never| never)
 }
 
 pin_project! {
