@@ -1,12 +1,14 @@
 //! Workers, queues, and how tasks get from one to the other.
 //!
 //! [`local`] is a worker's own side, [`shared`] what it shares; [`work`] finds work on several workers, [`pass`] runs
-//! asyncio's passes on one thread; [`runtime`] owns the threads, [`close`] ends them.
+//! asyncio's passes on one thread; [`call`] and [`strand`] are what runs besides tasks; [`handle`] reaches all that from other
+//! threads; [`runtime`] owns the threads, [`close`] ends them.
 
 mod call;
 mod close;
 mod config;
 mod gate;
+mod handle;
 mod lifo;
 mod local;
 mod main_future;
@@ -19,15 +21,13 @@ mod strand;
 mod work;
 
 use std::cell::Cell;
-use std::fmt;
 use std::panic::Location;
 use std::ptr;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use kumihimo_context as context;
 
-use crate::exceptions::{ExceptionContext, ExceptionHandler, Exceptions};
-use crate::sync::atomic::Ordering::Relaxed;
+use crate::exceptions::Exceptions;
 use crate::sync::local;
 use crate::task::harness::After;
 use crate::task::header::{Header, TaskRef};
@@ -35,10 +35,11 @@ use crate::task::id::TaskId;
 use crate::task::link::Noting;
 use crate::task::state::State;
 use crate::task::waiters::tell_observer;
-use crate::task::{Observer, Promise, Task, TaskBuilder, TaskHandle, cell, id};
+use crate::task::{Observer, Task, TaskBuilder, TaskHandle, cell, id};
 use crate::variables;
 
 pub use config::Builder;
+pub use handle::{Scheduler, WeakScheduler};
 pub use runtime::{Runtime, Session};
 pub use shared::Flavor;
 
@@ -380,165 +381,4 @@ pub fn current_task() -> Option<TaskHandle> {
 #[doc(alias = "asyncio.all_tasks")]
 pub fn all_tasks() -> Vec<TaskHandle> {
     with_local(|local| local.map_or_else(Vec::new, |local| local.shared.registry.all()))
-}
-
-/// A runtime, from wherever: for spawning from other threads.
-#[derive(Clone)]
-pub struct Scheduler(Arc<Shared>);
-
-impl Scheduler {
-    fn new(shared: Arc<Shared>) -> Scheduler {
-        Scheduler(shared)
-    }
-
-    /// The runtime that this thread is a worker of.
-    pub fn try_current() -> Option<Scheduler> {
-        with_local(|local| local.map(|local| Scheduler(local.shared.clone())))
-    }
-
-    /// The same, without keeping it.
-    pub fn downgrade(&self) -> WeakScheduler {
-        WeakScheduler(Arc::downgrade(&self.0))
-    }
-
-    /// Whether this thread is one of its workers.
-    pub fn is_current(&self) -> bool {
-        with_local(|local| local.is_some_and(|local| Arc::ptr_eq(&local.shared, &self.0)))
-    }
-
-    /// Creates a task, from any thread.
-    ///
-    /// # Panics
-    ///
-    /// If the loop is closed.
-    #[must_use = "dropping a Task detaches it; await it, or use `drop` or `let _detached =` to say that this is meant"]
-    #[track_caller]
-    pub fn spawn<F>(&self, future: F) -> Task<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        let site = Location::caller();
-        with_local(|local| match local {
-            Some(local) if Arc::ptr_eq(&local.shared, &self.0) => spawn(local, future, false, site),
-            _ => {
-                let birth = (id::foreign(), current_id(), site);
-                let task = cell::allocate(future, State::new(false), Arc::as_ptr(&self.0), birth);
-                inherit(task);
-                enter_task(&self.0, self.0.workers.len(), task);
-                self.0.inject(task);
-                Task::from_owned(task)
-            }
-        })
-    }
-
-    /// A value that somebody will set: asyncio's `Future`.
-    #[doc(alias = "asyncio.loop.create_future")]
-    #[track_caller]
-    pub fn create_future<T: Send + 'static>(&self) -> Promise<T> {
-        Promise::new(&self.0)
-    }
-
-    /// Has `callback` called soon, from any thread: on one thread in the next pass, in line with the tasks; on several, one
-    /// callback at a time, in order. On a closed loop it is dropped.
-    pub fn call_soon(&self, callback: Box<dyn FnOnce() + Send>) {
-        match self.is_closed() {
-            true => Call::Run(callback).discard(),
-            false => self.0.call_soon(Call::Run(callback)),
-        }
-    }
-
-    /// Has `callback` called by who fires timers: on one thread in line with the tasks, in this pass; on several, now.
-    ///
-    /// For the wakers of timers.
-    pub fn call_from_timer(&self, callback: Box<dyn FnOnce() + Send>) {
-        match self.0.flavor {
-            Flavor::CurrentThread => self.0.call_soon(Call::Run(callback)),
-            Flavor::MultiThread => callback(),
-        }
-    }
-
-    /// Has [`Runtime::run_forever`] and [`Runtime::run_until_complete`] return: on one thread at the end of the pass. Before
-    /// such a run, it lets that make one pass.
-    pub fn stop(&self) {
-        // Relaxed: the wake-up that follows synchronises.
-        self.0.stopping.store(true, Relaxed);
-        self.0.sleep.wake_worker(0, || self.0.driver.interrupt());
-    }
-
-    /// Sets the handler for failures that reach nobody; `None` restores the default, which writes to the standard error.
-    pub fn set_exception_handler(&self, handler: Option<ExceptionHandler>) {
-        self.0.exceptions.set(handler);
-    }
-
-    /// The handler that was set.
-    pub fn exception_handler(&self) -> Option<ExceptionHandler> {
-        self.0.exceptions.get()
-    }
-
-    /// Calls the handler, or the default one. Never panics.
-    pub fn call_exception_handler(&self, context: &ExceptionContext) {
-        self.0.exceptions.call(context);
-    }
-
-    /// The tasks that have not ended.
-    pub fn all_tasks(&self) -> Vec<TaskHandle> {
-        self.0.registry.all()
-    }
-
-    /// The number of tasks that have not ended.
-    pub fn task_count(&self) -> usize {
-        self.0.registry.len()
-    }
-
-    /// The number of workers.
-    pub fn workers(&self) -> usize {
-        self.0.workers.len()
-    }
-
-    /// How tasks are run.
-    pub fn flavor(&self) -> Flavor {
-        self.0.flavor
-    }
-
-    /// Whether workers run its tasks now.
-    pub fn is_running(&self) -> bool {
-        self.0.gate.is_running()
-    }
-
-    /// Whether it has been closed.
-    pub fn is_closed(&self) -> bool {
-        self.0.gate.is_stopping()
-    }
-}
-
-/// A [`Scheduler`] that does not keep the runtime's memory.
-#[derive(Clone)]
-pub struct WeakScheduler(Weak<Shared>);
-
-impl WeakScheduler {
-    /// The scheduler, if anybody still has it.
-    pub fn upgrade(&self) -> Option<Scheduler> {
-        self.0.upgrade().map(Scheduler)
-    }
-}
-
-impl fmt::Debug for WeakScheduler {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WeakScheduler").finish_non_exhaustive()
-    }
-}
-
-impl PartialEq for Scheduler {
-    fn eq(&self, other: &Scheduler) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Eq for Scheduler {}
-
-impl fmt::Debug for Scheduler {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scheduler").field("flavor", &self.flavor()).field("workers", &self.workers()).finish()
-    }
 }
