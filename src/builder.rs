@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kumihimo_blocking_pool::ThreadPool;
+use kumihimo_blocking_pool::{DefaultExecutor, ThreadPoolExecutor};
 use kumihimo_executor::{self as executor, Runtime};
 use kumihimo_reactor::Reactor;
 
@@ -68,7 +68,7 @@ impl Builder {
         self
     }
 
-    /// The most threads for blocking work. Default: asyncio's, `min(32, processors + 4)`.
+    /// The most threads of the default executor, for blocking work. Default: asyncio's, `min(32, processors + 4)`.
     ///
     /// # Panics
     ///
@@ -115,8 +115,8 @@ impl Builder {
     /// If the system has no descriptors or threads left for it.
     pub fn build(self) -> io::Result<Runner> {
         let handle_sigint = self.handle_sigint;
-        let Parts { runtime, reactor, pool, ctrl_c, debug } = self.parts()?;
-        Ok(Runner::new(runtime, reactor, pool, handle_sigint.then_some(ctrl_c), debug))
+        let Parts { runtime, reactor, default_executor, ctrl_c, debug } = self.parts()?;
+        Ok(Runner::new(runtime, reactor, default_executor, handle_sigint.then_some(ctrl_c), debug))
     }
 
     /// What a loop is made of.
@@ -125,23 +125,23 @@ impl Builder {
         if self.start_paused {
             reactor.pause();
         }
-        let mut pool = ThreadPool::builder();
+        let mut pool = ThreadPoolExecutor::builder();
         if let Some(threads) = self.max_blocking_threads {
             pool = pool.max_workers(threads);
         }
         if let Some(time) = self.blocking_keep_alive {
             pool = pool.keep_alive(time);
         }
-        let pool = pool.build();
+        let default_executor = Arc::new(DefaultExecutor::new(pool.build()));
         let ctrl_c = Arc::new(CtrlC::default());
         let driver = LoopDriver {
             reactor: reactor.clone(),
-            pool: pool.clone(),
+            default_executor: default_executor.clone(),
             ctrl_c: ctrl_c.clone(),
             debug: self.debug,
         };
         let runtime = self.executor.build(Arc::new(driver))?;
-        Ok(Parts { runtime, reactor, pool, ctrl_c, debug: self.debug })
+        Ok(Parts { runtime, reactor, default_executor, ctrl_c, debug: self.debug })
     }
 }
 
@@ -149,7 +149,7 @@ impl Builder {
 pub(crate) struct Parts {
     pub(crate) runtime: Runtime,
     pub(crate) reactor: Reactor,
-    pub(crate) pool: ThreadPool,
+    pub(crate) default_executor: Arc<DefaultExecutor>,
     pub(crate) ctrl_c: Arc<CtrlC>,
     pub(crate) debug: bool,
 }

@@ -4,16 +4,16 @@ use std::any::Any;
 use std::cell::Cell;
 use std::sync::Arc;
 
-use kumihimo_blocking_pool::{self as blocking, ThreadPool};
+use kumihimo_blocking_pool::{self as blocking, DefaultExecutor};
 use kumihimo_executor::{Driver, Turn};
 use kumihimo_reactor::{self as reactor, Reactor};
 
 use crate::ctrl_c::CtrlC;
 
-/// Time, readiness, Ctrl-C and the default pool, as the workers see them.
+/// Time, readiness, Ctrl-C and the default executor, as the workers see them.
 pub(crate) struct LoopDriver {
     pub(crate) reactor: Reactor,
-    pub(crate) pool: ThreadPool,
+    pub(crate) default_executor: Arc<DefaultExecutor>,
     pub(crate) ctrl_c: Arc<CtrlC>,
     /// asyncio's debug mode.
     pub(crate) debug: bool,
@@ -41,7 +41,7 @@ impl Drop for RestoreDebug {
 impl Driver for LoopDriver {
     fn enter(&self, worker: usize) -> Box<dyn Any> {
         let debug = RestoreDebug(DEBUG.replace(self.debug));
-        Box::new((self.reactor.enter(worker), blocking::enter(&self.pool), debug))
+        Box::new((self.reactor.enter(worker), blocking::enter(&self.default_executor), debug))
     }
 
     fn turn(&self, turn: Turn) {

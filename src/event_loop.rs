@@ -3,12 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use kumihimo_blocking_pool::{self as blocking, ThreadPool};
+use kumihimo_blocking_pool::{self as blocking, DefaultExecutor};
 use kumihimo_executor::{ExceptionContext, ExceptionHandler, Promise, Scheduler, Task, TaskHandle};
 use kumihimo_reactor::{Instant, Reactor};
 
 use crate::driver;
-use crate::executor::IntoExecutor;
 
 /// A loop: asyncio's `AbstractEventLoop`. Handles are cheap to clone and may be used from any thread.
 #[doc(alias = "asyncio.AbstractEventLoop")]
@@ -16,7 +15,8 @@ use crate::executor::IntoExecutor;
 pub struct EventLoop {
     scheduler: Scheduler,
     reactor: Reactor,
-    pool: ThreadPool,
+    /// What `run_in_executor(None, ..)` uses.
+    default_executor: Arc<DefaultExecutor>,
     debug: bool,
 }
 
@@ -53,8 +53,13 @@ pub fn try_get_running_loop() -> Option<EventLoop> {
 }
 
 impl EventLoop {
-    pub(crate) fn new(scheduler: Scheduler, reactor: Reactor, pool: ThreadPool, debug: bool) -> EventLoop {
-        EventLoop { scheduler, reactor, pool, debug }
+    pub(crate) fn new(
+        scheduler: Scheduler,
+        reactor: Reactor,
+        default_executor: Arc<DefaultExecutor>,
+        debug: bool,
+    ) -> EventLoop {
+        EventLoop { scheduler, reactor, default_executor, debug }
     }
 
     /// The loop's clock: monotonic, and what all deadlines are measured by.
@@ -77,24 +82,6 @@ impl EventLoop {
         F::Output: Send + 'static,
     {
         self.scheduler.spawn(future)
-    }
-
-    /// Runs a blocking function in an executor; `None` stands for the loop's default thread pool.
-    ///
-    /// It is submitted now, not when the task is awaited.
-    ///
-    /// # Panics
-    ///
-    /// If the executor was shut down.
-    #[doc(alias = "asyncio.loop.run_in_executor")]
-    #[track_caller]
-    pub fn run_in_executor<X, F, T>(&self, executor: X, f: F) -> Task<T>
-    where
-        X: IntoExecutor,
-        F: FnOnce() -> T + Send + 'static,
-        T: Send + 'static,
-    {
-        self.create_task(executor.submit(&self.pool, f))
     }
 
     /// A value that somebody will set: asyncio's `Future`.
@@ -129,10 +116,10 @@ impl EventLoop {
         handler: impl Fn(&EventLoop, &ExceptionContext) + Send + Sync + 'static,
     ) {
         let scheduler = self.scheduler.downgrade();
-        let (reactor, pool, debug) = (self.reactor.clone(), self.pool.clone(), self.debug);
+        let (reactor, executor, debug) = (self.reactor.clone(), self.default_executor.clone(), self.debug);
         self.scheduler.set_exception_handler(Some(Arc::new(move |context| {
             if let Some(scheduler) = scheduler.upgrade() {
-                handler(&EventLoop::new(scheduler, reactor.clone(), pool.clone(), debug), context);
+                handler(&EventLoop::new(scheduler, reactor.clone(), executor.clone(), debug), context);
             }
         })));
     }
@@ -152,6 +139,10 @@ impl EventLoop {
     #[doc(alias = "asyncio.loop.call_exception_handler")]
     pub fn call_exception_handler(&self, context: &ExceptionContext) {
         self.scheduler.call_exception_handler(context);
+    }
+
+    pub(crate) fn default_executor(&self) -> &Arc<DefaultExecutor> {
+        &self.default_executor
     }
 
     pub(crate) fn scheduler(&self) -> &Scheduler {

@@ -30,8 +30,8 @@
 //! | wait for several | [`gather`](fn@gather), [`try_gather`](fn@try_gather), [`shield`] |
 //! | clean up | [`catch_cancelled`], [`finally`], [`CancelledError`] |
 //! | wait for time | [`sleep`], [`sleep_until`], [`sleep_with`], [`interval`], [`yield_now`], [`clock`] |
-//! | call blocking code | [`to_thread`], [`EventLoop::run_in_executor`] |
-//! | use the loop | [`get_running_loop`], [`EventLoop`] |
+//! | call blocking code | [`to_thread`], [`ThreadPoolExecutor`], [`EventLoop::run_in_executor`], [`Executor`] |
+//! | use the loop | [`get_running_loop`], [`EventLoop`], [`run_coroutine_threadsafe`] |
 //! | do I/O | [`net`], [`Async`] |
 //!
 //! # Features
@@ -85,6 +85,7 @@
 //! ```
 
 mod builder;
+mod concurrent_future;
 mod ctrl_c;
 mod driver;
 mod event_loop;
@@ -95,9 +96,12 @@ mod handle;
 pub mod hyper;
 mod manual;
 mod run;
+#[cfg(feature = "process-pool")]
+mod run_in_process;
 mod runner;
 
 pub use builder::Builder;
+pub use concurrent_future::{ConcurrentError, ConcurrentFuture, run_coroutine_threadsafe};
 pub use event_loop::{EventLoop, get_running_loop, try_get_running_loop};
 pub use executor::IntoExecutor;
 pub use handle::Handle;
@@ -105,7 +109,10 @@ pub use manual::{get_event_loop, new_event_loop};
 pub use run::run;
 pub use runner::Runner;
 
-pub use kumihimo_blocking_pool::to_thread;
+pub use kumihimo_blocking_pool::{
+    BrokenThreadPool, Executor, ExecutorError, ExecutorJob, Job, JobError, PoolMetrics, SubmitError,
+    ThreadPoolExecutor, to_thread,
+};
 pub use kumihimo_combinators::{
     AllCompleted, AsCompleted, Done, ExceptionGroup, FirstCompleted, ReturnWhen, TaskGroup, Timeout,
     TimeoutError, as_completed, catch_cancelled, finally, gather, shield, task_group, timeout, timeout_at,
@@ -126,7 +133,7 @@ pub use kumihimo_macros::{main, test};
 
 /// The futures behind the functions, for those who need to name them.
 pub mod future {
-    pub use kumihimo_blocking_pool::ToThread;
+    pub use kumihimo_blocking_pool::{Map, MapAll, MapNext, Outcome as JobOutcome, Shutdown, ToThread};
     pub use kumihimo_combinators::{
         AsCompletedWithin, AsTask, CatchCancelled, Children, Fallible, Finally, FinallyOrSpawn, Gather,
         Gatherable, Lend, Next, NextWithin, Outcomes, Shield, TryChildren, TryGather, Wait, WaitFor,
@@ -136,10 +143,24 @@ pub mod future {
     pub use kumihimo_reactor::{Sleep, SleepWith};
 }
 
+/// The settings of a [`ThreadPoolExecutor`].
+pub mod thread_pool {
+    pub use kumihimo_blocking_pool::Builder;
+}
+
 /// `create_task` with asyncio's keyword arguments.
 pub mod task {
     pub use kumihimo_executor::TaskBuilder as Builder;
 }
+
+/// Functions in other processes: feature `process-pool`.
+#[cfg(feature = "process-pool")]
+pub mod process {
+    pub use kumihimo_blocking_pool::process::*;
+}
+
+#[cfg(feature = "process-pool")]
+pub use kumihimo_blocking_pool::process::{BrokenProcessPool, ProcessError, ProcessPoolExecutor};
 
 /// Sockets and signals: feature `net`.
 #[cfg(feature = "net")]

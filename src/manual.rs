@@ -95,7 +95,8 @@ impl Builder {
     pub fn build_event_loop(self) -> io::Result<EventLoop> {
         let parts = self.parts()?;
         let scheduler = parts.runtime.scheduler();
-        let event_loop = EventLoop::new(scheduler.clone(), parts.reactor, parts.pool, parts.debug);
+        let event_loop =
+            EventLoop::new(scheduler.clone(), parts.reactor, parts.default_executor, parts.debug);
         LOOPS.with_borrow_mut(|loops| loops.0.push(Owned { scheduler, runtime: Rc::new(parts.runtime) }));
         Ok(event_loop)
     }
@@ -146,6 +147,9 @@ impl EventLoop {
 
     /// Closes the loop, for good: drops its tasks and callbacks, unfinished. Closing it again does nothing.
     ///
+    /// The default executor is shut down without waiting for its jobs; to wait, run
+    /// [`shutdown_default_executor`](Self::shutdown_default_executor) before.
+    ///
     /// # Panics
     ///
     /// If the loop is running, or belongs to another thread or to a [`Runner`](crate::Runner).
@@ -163,6 +167,7 @@ impl EventLoop {
         let owned = LOOPS.with_borrow_mut(|loops| at(loops).map(|at| loops.0.swap_remove(at)));
         // Outside of the borrow: dropping tasks runs anybody's code.
         drop(owned.unwrap_or_else(|| not_here("close")));
+        drop(self.default_executor().shutdown());
     }
 
     #[track_caller]

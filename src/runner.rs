@@ -4,13 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kumihimo_blocking_pool::ThreadPool;
+use kumihimo_blocking_pool::DefaultExecutor;
 use kumihimo_executor::{Context, Runtime, TaskError, current_task};
-use kumihimo_reactor::{Reactor, sleep};
+use kumihimo_reactor::Reactor;
 
 use crate::builder::Builder;
 use crate::ctrl_c::CtrlC;
 use crate::event_loop::EventLoop;
+use crate::executor::ended_within;
 
 /// The end of a loop waits for blocking jobs that still run, but not for longer than this; asyncio's figure.
 const POOL_PATIENCE: Duration = Duration::from_secs(5 * 60);
@@ -36,7 +37,7 @@ pub struct Runner {
     /// Time and readiness.
     reactor: Reactor,
     /// The default executor.
-    pool: ThreadPool,
+    default_executor: Arc<DefaultExecutor>,
     /// Handles Ctrl-C during `run`, if wanted.
     ctrl_c: Option<Arc<CtrlC>>,
     /// asyncio's debug mode.
@@ -52,11 +53,11 @@ impl Runner {
     pub(crate) fn new(
         runtime: Runtime,
         reactor: Reactor,
-        pool: ThreadPool,
+        default_executor: Arc<DefaultExecutor>,
         ctrl_c: Option<Arc<CtrlC>>,
         debug: bool,
     ) -> Runner {
-        Runner { runtime: Some(runtime), reactor, pool, ctrl_c, debug }
+        Runner { runtime: Some(runtime), reactor, default_executor, ctrl_c, debug }
     }
 
     /// Runs a future as the main task, on this thread, and gives what it returns.
@@ -109,11 +110,12 @@ impl Runner {
     /// The runner's loop.
     #[doc(alias = "asyncio.Runner.get_loop")]
     pub fn get_loop(&self) -> EventLoop {
-        EventLoop::new(self.runtime().scheduler(), self.reactor.clone(), self.pool.clone(), self.debug)
+        let (reactor, default_executor) = (self.reactor.clone(), self.default_executor.clone());
+        EventLoop::new(self.runtime().scheduler(), reactor, default_executor, self.debug)
     }
 
-    /// Ends the loop: cancels every task that is left and waits for it, clean-up included; then waits for blocking jobs
-    /// that run (five minutes at most). Dropping the runner does the same.
+    /// Ends the loop: cancels every task that is left and waits for it, clean-up included; then shuts the
+    /// default executor down and waits for its jobs (five minutes at most). Dropping the runner does the same.
     ///
     /// # Panics
     ///
@@ -134,8 +136,9 @@ impl Runner {
     fn shut_down(&self) {
         let scheduler = self.runtime().scheduler();
         let left = scheduler.all_tasks();
-        let pool = &self.pool;
-        if left.is_empty() && pool.threads() == 0 {
+        let executor = &self.default_executor;
+        if left.is_empty() && executor.threads() == 0 {
+            drop(executor.shutdown());
             return;
         }
         // The end of this future can't be a cancellation or a panic, so there is no result to look at.
@@ -151,13 +154,8 @@ impl Runner {
                 for task in &left {
                     task.report_unretrieved("a task failed while the loop was shutting down");
                 }
-                let mut jobs = std::pin::pin!(pool.shutdown(false));
-                let mut patience = std::pin::pin!(sleep(POOL_PATIENCE));
-                std::future::poll_fn(|cx| match jobs.as_mut().poll(cx) {
-                    std::task::Poll::Pending => patience.as_mut().poll(cx),
-                    ready => ready.map(drop),
-                })
-                .await;
+                // What still runs after that runs on: nobody can stop it.
+                let _ = ended_within(executor.shutdown(), Some(POOL_PATIENCE)).await;
             },
             |_| {},
         );

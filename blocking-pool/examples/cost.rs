@@ -5,13 +5,13 @@
 use std::time::Instant;
 
 use futures_lite::future::block_on;
-use kumihimo_blocking_pool::ThreadPool;
+use kumihimo_blocking_pool::ThreadPoolExecutor;
 
 const JOBS: u32 = 20_000;
 const ROUNDS: usize = 15;
 
 fn main() {
-    let pool = ThreadPool::new();
+    let pool = ThreadPoolExecutor::default();
     report("all at once", || {
         let jobs: Vec<_> = (0..JOBS).map(|_| pool.submit(|| ())).collect();
         jobs.into_iter().for_each(block_on);

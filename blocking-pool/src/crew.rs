@@ -9,7 +9,8 @@
 //! - A submitter pushes, then summons: if nobody searches, it wakes a parked thread or starts one, which counts as
 //!   searching from then on. So at most one thread at a time is on its way, however many jobs come.
 //! - The last thread to stop searching because it *found* a job summons the next if the queue is not empty. So a
-//!   burst of long jobs wakes as many threads as it needs, one after another.
+//!   burst of long jobs wakes as many threads as it needs, one after another. (Threads in their initializer, which
+//!   count as busy and search when they have left it, are on their way to as many jobs: see `worker.rs`.)
 //! - One that stops searching because it found *nothing* counts itself as parked first, and then looks once more.
 //! - One that leaves looks once more while it holds the lock.
 //!
@@ -112,13 +113,13 @@ impl Crew {
         if self.covered(counts) { Summons::None } else { self.call(false) }
     }
 
-    /// Called by a searching thread that has taken a job, with a way to look at the queue.
+    /// Called by a searching thread that has taken a job, with a way to look whether the queue needs nobody else.
     #[inline]
-    pub(crate) fn found(&self, queue_is_empty: impl Fn() -> bool) -> Summons {
+    pub(crate) fn found(&self, is_provided_for: impl Fn() -> bool) -> Summons {
         let before = Counts(self.counts.fetch_sub(SEARCHING, Relaxed));
         // Pairs with the fence of `summon`: a submitter sees that nobody searches any more, or we see its job.
         fence(SeqCst);
-        if before.searching() > 1 || queue_is_empty() || self.covered(self.counts()) {
+        if before.searching() > 1 || is_provided_for() || self.covered(self.counts()) {
             return Summons::None;
         }
         self.call(true)

@@ -1,33 +1,63 @@
-//! The default pool of the loop that runs on a thread.
+//! The default executor of the loop that runs on a thread.
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
-use crate::thread_pool::ThreadPool;
+use crate::default_executor::{Copy, DefaultExecutor};
 
 std::thread_local! {
-    /// The default pool of the loop that runs on this thread.
-    static CURRENT: RefCell<Option<ThreadPool>> = const { RefCell::new(None) };
+    /// The default executor of the loop that runs on this thread.
+    static CURRENT: RefCell<Option<Here>> = const { RefCell::new(None) };
 }
 
-/// Makes `pool` this thread's default pool until the guard is dropped.
+/// A default executor, and this thread's copy of what it is at the moment.
+struct Here {
+    executor: Arc<DefaultExecutor>,
+    /// Spares the hot path the lock that all threads of the loop share.
+    copy: Copy,
+}
+
+/// Makes `executor` this thread's default executor until the guard is dropped.
 ///
 /// A loop does so on each of its threads. Contexts nest: what was there before is restored.
-pub fn enter(pool: &ThreadPool) -> Entered {
-    Entered { outer: CURRENT.replace(Some(pool.clone())), _not_send: PhantomData }
+pub fn enter(executor: &Arc<DefaultExecutor>) -> Entered {
+    let here = Here { copy: executor.copy(), executor: Arc::clone(executor) };
+    Entered { outer: CURRENT.replace(Some(here)), _not_send: PhantomData }
 }
 
-/// This thread's default pool; `None` outside of a loop, and so in pool threads.
-pub fn current() -> Option<ThreadPool> {
-    CURRENT.with_borrow(Clone::clone)
+/// This thread's default executor; `None` outside of a loop, and so in pool threads.
+pub fn current() -> Option<Arc<DefaultExecutor>> {
+    CURRENT.with_borrow(|here| here.as_ref().map(|here| Arc::clone(&here.executor)))
 }
 
-/// Restores, when dropped, the default pool that this thread had before.
-#[derive(Debug)]
-#[must_use = "the pool is this thread's default only until the guard is dropped"]
+/// Calls `f` with this thread's default executor, and what it is now; with `None` outside of a loop.
+///
+/// `f` runs no code of the user's: that could come back to here.
+#[inline]
+pub(crate) fn with_copy<R>(f: impl FnOnce(Option<(&DefaultExecutor, &Copy)>) -> R) -> R {
+    let outdated =
+        CURRENT.with_borrow(|here| here.as_ref().is_some_and(|here| !here.executor.is_current(&here.copy)));
+    if outdated {
+        refresh();
+    }
+    CURRENT.with_borrow(|here| f(here.as_ref().map(|here| (&*here.executor, &here.copy))))
+}
+
+#[cold]
+fn refresh() {
+    let old = CURRENT.with_borrow_mut(|here| {
+        here.as_mut().map(|here| std::mem::replace(&mut here.copy, here.executor.copy()))
+    });
+    // After the borrow: it may be the last handle of a pool, whose initializer is dropped, which is anybody's code.
+    drop(old);
+}
+
+/// Restores, when dropped, the default executor that this thread had before.
+#[must_use = "the executor is this thread's default only until the guard is dropped"]
 pub struct Entered {
-    /// The pool to restore.
-    outer: Option<ThreadPool>,
+    /// The one to restore.
+    outer: Option<Here>,
     /// The guard belongs to its thread.
     _not_send: PhantomData<*const ()>,
 }
@@ -37,5 +67,11 @@ impl Drop for Entered {
         // The old value is dropped after the borrow: closing a pool is nobody's business here, but it may happen.
         let inner = CURRENT.replace(self.outer.take());
         drop(inner);
+    }
+}
+
+impl std::fmt::Debug for Entered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Entered").finish_non_exhaustive()
     }
 }

@@ -42,6 +42,10 @@ mod imp {
         pub(crate) fn is_empty(&self) -> bool {
             self.receiver.is_empty()
         }
+
+        pub(crate) fn len(&self) -> usize {
+            self.receiver.len()
+        }
     }
 }
 
@@ -84,7 +88,11 @@ mod imp {
         }
 
         pub(crate) fn is_empty(&self) -> bool {
-            self.length.load(Relaxed) == 0
+            self.len() == 0
+        }
+
+        pub(crate) fn len(&self) -> usize {
+            self.length.load(Relaxed)
         }
     }
 }

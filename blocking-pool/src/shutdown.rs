@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use kumihimo_context::{Leaf, WaitKind};
 
+use crate::clock::{self, Hold};
 use crate::worker::Shared;
 
-/// The future of a pool's end; made by [`ThreadPool::shutdown`](crate::ThreadPool::shutdown).
+/// The future of a pool's end; made by [`ThreadPoolExecutor::shutdown`](crate::ThreadPoolExecutor::shutdown).
 ///
-/// It is ready when every thread of the pool has run its last job. The shutdown goes on whether or not anybody waits.
+/// It is ready when every thread of the pool has run its last job; at once if the shutdown was told not to wait. The
+/// shutdown goes on whether or not anybody waits.
 ///
 /// # Cancellation
 ///
@@ -21,24 +23,41 @@ use crate::worker::Shared;
 #[must_use = "the pool shuts down anyway; await this, or call `wait`, to know when its last job has ended"]
 pub struct Shutdown {
     shared: Arc<Shared>,
+    /// Whether the future is that of the end, or ready at once.
+    wait: bool,
+    /// Keeps a paused clock still while the future waits: the threads are about to end, or have jobs, which do so too.
+    hold: Option<Hold>,
     /// Our part in cancellation and budgeting.
     leaf: Leaf,
 }
 
 impl Shutdown {
-    pub(crate) fn new(shared: Arc<Shared>) -> Shutdown {
-        Shutdown { shared, leaf: Leaf::new() }
+    pub(crate) fn new(shared: Arc<Shared>, wait: bool) -> Shutdown {
+        Shutdown { shared, wait, hold: None, leaf: Leaf::new() }
     }
 
-    /// Blocks the calling thread until the pool has ended.
+    /// Blocks the calling thread until the pool has ended, whatever the shutdown was told about waiting.
     ///
-    /// Called in one of the pool's own jobs it never returns.
+    /// # Panics
+    ///
+    /// If called in one of the pool's own jobs, which would wait for itself.
+    #[track_caller]
     pub fn wait(self) {
-        self.shared.crew.wait_ended(Duration::MAX);
+        self.wait_timeout(Duration::MAX);
     }
 
     /// Blocks the calling thread until the pool has ended (true), or until `limit` has passed (false).
+    ///
+    /// # Panics
+    ///
+    /// If called in one of the pool's own jobs, which would wait for itself.
+    #[track_caller]
     pub fn wait_timeout(&self, limit: Duration) -> bool {
+        assert!(
+            !self.shared.is_current(),
+            "a job waits for the end of its own pool, which waits for the job: let somebody else wait, or only tell the \
+             pool to shut down"
+        );
         self.shared.crew.wait_ended(limit)
     }
 }
@@ -48,8 +67,15 @@ impl Future for Shutdown {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         ready!(self.leaf.enter(cx));
-        if self.shared.crew.poll_ended(cx.waker()) {
+        if !self.wait {
             return Poll::Ready(());
+        }
+        if self.shared.crew.poll_ended(cx.waker()) {
+            self.hold = None;
+            return Poll::Ready(());
+        }
+        if self.hold.is_none() {
+            self.hold = clock::hold();
         }
         self.leaf.wait(WaitKind::Thread);
         Poll::Pending

@@ -1,7 +1,7 @@
 //! The place where a job's closure waits, and where its outcome is handed over: all the unsafe code of the crate.
 //!
-//! Two sides share a slot. The *pool* side starts the job and completes it, once; the *handle* side polls, and
-//! detaches once. Who may touch what follows from the state:
+//! Two sides share a slot. The *pool* side starts the job and completes it, once (several may try to start it: the first
+//! does); the *handle* side polls, and detaches once. Who may touch what follows from the state:
 //!
 //! | state | `stage` belongs to | `waker` belongs to |
 //! |---|---|---|
@@ -21,7 +21,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::task::{Poll, Waker};
 
 use crate::clock::Hold;
-use crate::job::JobError;
+use crate::job_error::JobError;
 use crate::quiet::quietly;
 use crate::sync::{AtomicU8, UnsafeCell};
 
@@ -33,10 +33,12 @@ const DONE: u8 = 2;
 const DETACHED: u8 = 4;
 /// The handle has left a waker. Set and cleared by the handle only.
 const WAKER: u8 = 8;
+/// The outcome is [`JobError::Cancelled`]. Set with `DONE`, never cleared.
+const CANCELLED: u8 = 16;
 
 /// A job: its closure, then its outcome, and who is to be told.
 pub(crate) struct Slot<F, T> {
-    /// `STARTED`, `DONE`, `DETACHED`, `WAKER`.
+    /// `STARTED`, `DONE`, `DETACHED`, `WAKER`, `CANCELLED`.
     state: AtomicU8,
     /// The closure until the job is started or withdrawn; the outcome from `DONE` until it is taken.
     stage: UnsafeCell<Stage<F, T>>,
@@ -67,9 +69,13 @@ unsafe impl<F: Send, T: Send> Sync for Slot<F, T> {}
 pub(crate) trait Run: Send + Sync {
     /// Runs the job, unless it was withdrawn. Does not unwind.
     /// Calls `free` once, as soon as its thread is free for the next job: before it wakes the awaiter, who may have one.
-    fn run(&self, free: &mut dyn FnMut());
-    /// Ends the job with `error` instead of running it, unless it was withdrawn. Does not unwind.
-    fn refuse(&self, error: JobError);
+    /// `free` is told whether the job ran.
+    fn run(&self, free: &mut dyn FnMut(bool));
+    /// Ends the job with `error` instead of running it, unless it was withdrawn. Does not unwind. False if it was
+    /// withdrawn, or has begun.
+    fn refuse(&self, error: JobError) -> bool;
+    /// Whether nobody wants the job's value any more.
+    fn is_detached(&self) -> bool;
 }
 
 /// The handle's view of a slot.
@@ -78,6 +84,12 @@ pub(crate) trait Await<T>: Send + Sync {
     fn poll_outcome(&self, waker: &Waker) -> Poll<Result<T, JobError>>;
     /// Whether the outcome is there, or was.
     fn done(&self) -> bool;
+    /// Whether the job has begun, and not ended.
+    fn running(&self) -> bool;
+    /// Whether the outcome is that the job was withdrawn.
+    fn cancelled(&self) -> bool;
+    /// Withdraws the job, unless it has begun: then nothing changes. After `true` nothing else may be called.
+    fn withdraw(&self) -> bool;
     /// Gives the job up: one that has not begun is dropped, an outcome too. Not to be called twice, nor after
     /// `poll_outcome` was ready.
     fn detach(&self);
@@ -93,11 +105,16 @@ impl<F, T> Slot<F, T> {
         }
     }
 
-    /// Handle, before its first poll: withdraws the job and gives the closure back, unless the job has begun; then
-    /// nothing changes.
+    /// Handle: withdraws the job and gives the closure back, unless the job has begun; then nothing changes. After
+    /// `Some` the handle touches nothing more.
     pub(crate) fn take_back(&self) -> Option<F> {
+        let withdraw = |state| (state & STARTED == 0).then_some(state | DETACHED);
         // Relaxed: nothing is handed over, only who comes first counts.
-        self.state.compare_exchange(0, DETACHED, Relaxed, Relaxed).ok()?;
+        let before = self.state.fetch_update(Relaxed, Relaxed, withdraw).ok()?;
+        if before & WAKER != 0 {
+            // SAFETY: `DETACHED` came before `DONE`, so `complete`, if it ever runs, leaves the waker to us.
+            drop(unsafe { self.replace_waker(None) });
+        }
         // SAFETY: `DETACHED` came before `STARTED`, so the stage is the handle's.
         match unsafe { self.replace_stage(Stage::Empty) } {
             Stage::Work(work) => Some(work.f),
@@ -105,15 +122,15 @@ impl<F, T> Slot<F, T> {
         }
     }
 
-    /// Pool: takes the closure, unless the job was withdrawn.
+    /// Pool: takes the closure, unless the job was withdrawn or has begun.
     fn start(&self) -> Option<Work<F>> {
         // Relaxed: the queue has made the closure visible to us, and the handle hands nothing over by `DETACHED`;
         // only who comes first counts, and that a read-modify-write always tells.
-        if self.state.fetch_or(STARTED, Relaxed) & DETACHED != 0 {
+        if self.state.fetch_or(STARTED, Relaxed) & (DETACHED | STARTED) != 0 {
             return None;
         }
-        // SAFETY: `STARTED` came before `DETACHED`, so the stage is the pool's until `DONE`, and the pool starts a
-        // job once.
+        // SAFETY: `STARTED` came before `DETACHED`, so the stage is the pool's until `DONE`; and it was us who set it,
+        // so nobody else on the pool's side touches the stage.
         match unsafe { self.replace_stage(Stage::Empty) } {
             Stage::Work(work) => Some(work),
             _ => unreachable!("a blocking job was started twice"),
@@ -122,12 +139,13 @@ impl<F, T> Slot<F, T> {
 
     /// Pool: hands the outcome over and wakes the awaiter; drops the outcome if nobody wants it.
     fn complete(&self, outcome: Result<T, JobError>) {
+        let done = if matches!(outcome, Err(JobError::Cancelled)) { DONE | CANCELLED } else { DONE };
         // SAFETY: between `STARTED` and `DONE` the stage is the pool's.
         unsafe { self.replace_stage(Stage::Outcome(outcome)) };
         // Release: pairs with the handle's acquiring reads of `DONE` (`poll_outcome`, `leave_waker`, `take_waker`,
         // `end_handle`), which then see the outcome. Acquire: pairs with the release in `leave_waker`, so that we
         // see the waker.
-        let before = self.state.fetch_or(DONE, AcqRel);
+        let before = self.state.fetch_or(done, AcqRel);
         if before & DETACHED != 0 {
             // SAFETY: the handle detached before `DONE`, so it touches the stage no more.
             drop(unsafe { self.replace_stage(Stage::Empty) });
@@ -209,20 +227,26 @@ where
     F: FnOnce() -> T + Send,
     T: Send,
 {
-    fn run(&self, free: &mut dyn FnMut()) {
-        let Some(Work { f, hold }) = self.start() else { return free() };
+    fn run(&self, free: &mut dyn FnMut(bool)) {
+        let Some(Work { f, hold }) = self.start() else { return free(false) };
         let outcome = catch_unwind(AssertUnwindSafe(f)).map_err(JobError::Panicked);
-        free();
+        free(true);
         quietly(|| self.complete(outcome));
         // After the awaiter was woken, so that a paused clock finds it scheduled and does not advance.
         drop(hold);
     }
 
-    fn refuse(&self, error: JobError) {
-        let Some(Work { f, hold }) = self.start() else { return };
+    fn refuse(&self, error: JobError) -> bool {
+        let Some(Work { f, hold }) = self.start() else { return false };
         quietly(|| drop(f));
         quietly(|| self.complete(Err(error)));
         drop(hold);
+        true
+    }
+
+    fn is_detached(&self) -> bool {
+        // Relaxed: nothing is read on the strength of it.
+        self.state.load(Relaxed) & DETACHED != 0
     }
 }
 
@@ -243,6 +267,20 @@ where
     fn done(&self) -> bool {
         // Relaxed: nothing is read on the strength of it.
         self.state.load(Relaxed) & DONE != 0
+    }
+
+    fn running(&self) -> bool {
+        // Relaxed: as for `done`.
+        self.state.load(Relaxed) & (STARTED | DONE) == STARTED
+    }
+
+    fn cancelled(&self) -> bool {
+        // Relaxed: as for `done`.
+        self.state.load(Relaxed) & CANCELLED != 0
+    }
+
+    fn withdraw(&self) -> bool {
+        self.take_back().is_some()
     }
 
     fn detach(&self) {

@@ -1,24 +1,20 @@
 //! The pool as its users see it.
 
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
-use std::thread::available_parallelism;
-use std::time::Duration;
 
+use crate::builder::Builder;
 use crate::clock::{self, Hold};
-use crate::counts::MAX_THREADS;
-use crate::crew::Crew;
-use crate::job::{Job, JobError};
-use crate::queue::Queue;
+use crate::executor::{Executor, ExecutorJob};
+use crate::job::Job;
+use crate::job_error::{BrokenThreadPool, JobError};
+use crate::map::Map;
+use crate::metrics::PoolMetrics;
 use crate::shutdown::Shutdown;
-use crate::slot::Slot;
-use crate::sync::AtomicUsize;
-use crate::worker::{Config, Shared};
-
-/// How long a thread without work stays, unless told otherwise.
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
-/// More workers than this are never taken by default; as in `concurrent.futures`.
-const MAX_DEFAULT_WORKERS: usize = 32;
+use crate::slot::{Run, Slot};
+use crate::submit_error::{SubmitError, Why};
+use crate::worker::Shared;
 
 /// Threads that run blocking functions, so that the loop's threads need not.
 ///
@@ -29,16 +25,16 @@ const MAX_DEFAULT_WORKERS: usize = 32;
 ///
 /// ```
 /// use futures_lite::future::block_on;
-/// use kumihimo_blocking_pool::ThreadPool;
+/// use kumihimo_blocking_pool::ThreadPoolExecutor;
 ///
-/// let pool = ThreadPool::builder().max_workers(2).build();
+/// let pool = ThreadPoolExecutor::new(2);
 /// let lines = pool.submit(|| "one\ntwo".lines().count());
 /// assert_eq!(block_on(lines), 2);
 /// ```
 #[doc(alias = "concurrent.futures.ThreadPoolExecutor")]
 #[doc(alias = "asyncio.loop.run_in_executor")]
 #[derive(Clone)]
-pub struct ThreadPool {
+pub struct ThreadPoolExecutor {
     /// Shared by the clones, and by nobody else: the threads don't keep the pool open.
     owner: Arc<Owner>,
 }
@@ -52,15 +48,24 @@ impl Drop for Owner {
     }
 }
 
-impl ThreadPool {
-    /// A pool with the default settings.
-    pub fn new() -> ThreadPool {
-        ThreadPool::builder().build()
+impl ThreadPoolExecutor {
+    /// A pool with at most so many threads, and otherwise the default settings.
+    ///
+    /// # Panics
+    ///
+    /// If `max_workers` is zero.
+    #[track_caller]
+    pub fn new(max_workers: usize) -> ThreadPoolExecutor {
+        ThreadPoolExecutor::builder().max_workers(max_workers).build()
     }
 
     /// A pool with other settings.
     pub fn builder() -> Builder {
         Builder::new()
+    }
+
+    pub(crate) fn from_shared(shared: Shared) -> ThreadPoolExecutor {
+        ThreadPoolExecutor { owner: Arc::new(Owner(Arc::new(shared))) }
     }
 
     /// Hands `f` to the pool, which runs it on one of its threads.
@@ -73,7 +78,7 @@ impl ThreadPool {
     ///
     /// # Panics
     ///
-    /// If the pool is shut down; [`try_submit`](Self::try_submit) gives that as a value.
+    /// If the pool is shut down or [broken](BrokenThreadPool); [`try_submit`](Self::try_submit) gives that as a value.
     #[doc(alias = "concurrent.futures.Executor.submit")]
     #[track_caller]
     pub fn submit<F, T>(&self, f: F) -> Job<T>
@@ -91,57 +96,156 @@ impl ThreadPool {
     ///
     /// # Errors
     ///
-    /// If the pool is shut down: the error gives the function back.
-    pub fn try_submit<F, T>(&self, f: F) -> Result<Job<T>, ShutDown<F>>
+    /// If the pool is shut down or broken: the error gives the function back.
+    pub fn try_submit<F, T>(&self, f: F) -> Result<Job<T>, SubmitError<F>>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
         if self.is_shut_down() {
-            return Err(ShutDown { f });
+            return Err(self.closed(f));
         }
         self.push(f, clock::hold())
     }
 
     /// Queues the job and sees to it that a thread gets to it.
-    pub(crate) fn push<F, T>(&self, f: F, hold: Option<Hold>) -> Result<Job<T>, ShutDown<F>>
+    fn push<F, T>(&self, f: F, hold: Option<Hold>) -> Result<Job<T>, SubmitError<F>>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let shared = &self.owner.0;
         let slot = Arc::new(Slot::new(f, hold));
-        shared.queue.push(Arc::clone(&slot) as _);
-        if !shared.answer(shared.crew.summon()) {
+        if !self.enqueue(Arc::clone(&slot) as _) {
             // Closed at this very moment, so nobody may ever look at the queue. If somebody did, the job stands.
             if let Some(f) = slot.take_back() {
-                return Err(ShutDown { f });
+                return Err(self.closed(f));
             }
         }
         Ok(Job::new(slot))
     }
 
-    /// Shuts the pool down: from now on nothing can be submitted, and threads end as they run out of jobs.
-    ///
-    /// Jobs that have not begun are still run, or withdrawn if `cancel_queued`; those that run are never interrupted.
-    /// The shutdown is under way when this returns; the future is for waiting until it is complete. May be called
-    /// again, in particular to withdraw what a first call left queued.
-    #[doc(alias = "concurrent.futures.Executor.shutdown")]
-    #[doc(alias = "asyncio.loop.shutdown_default_executor")]
-    pub fn shutdown(&self, cancel_queued: bool) -> Shutdown {
+    /// Puts a job into the queue. False if the pool is closed: then nobody promises to look at it.
+    #[inline]
+    fn enqueue(&self, job: Arc<dyn Run>) -> bool {
         let shared = &self.owner.0;
-        shared.crew.close();
-        if cancel_queued {
-            while let Some(job) = shared.queue.pop() {
-                job.refuse(JobError::Cancelled);
-            }
-        }
-        Shutdown::new(Arc::clone(shared))
+        shared.queue.push(job);
+        shared.answer(shared.crew.summon())
     }
 
-    /// Whether the pool was told to shut down.
+    /// The error of a submission to a pool that was seen to be closed.
+    #[cold]
+    fn closed<F>(&self, f: F) -> SubmitError<F> {
+        SubmitError::new(f, self.broken().map_or(Why::ShutDown, Why::Broken))
+    }
+
+    /// Has `f` called with every item, each call a job, and gives the values in the order of the items.
+    ///
+    /// All of them are submitted now, as `submit` does it; the values wait in [`Map`], which says how they are had.
+    ///
+    /// ```
+    /// use futures_lite::future::block_on;
+    /// use kumihimo_blocking_pool::ThreadPoolExecutor;
+    ///
+    /// let pool = ThreadPoolExecutor::default();
+    /// block_on(async {
+    ///     assert_eq!(pool.map(|n| n * n, [3, 1, 2]).await, [9, 1, 4]);
+    ///
+    ///     let mut lengths = pool.map(str::len, ["a", "bc"]);
+    ///     while let Some(length) = lengths.next().await {
+    ///         println!("{length}");
+    ///     }
+    /// });
+    /// ```
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the [`Map`] withdraws the calls that have not begun.
+    ///
+    /// # Panics
+    ///
+    /// If the pool is shut down or broken, or becomes so meanwhile: what was submitted by then is withdrawn.
+    #[doc(alias = "concurrent.futures.Executor.map")]
+    #[track_caller]
+    pub fn map<F, A, T>(&self, f: F, items: impl IntoIterator<Item = A>) -> Map<T>
+    where
+        F: Fn(A) -> T + Send + Sync + 'static,
+        A: Send + 'static,
+        T: Send + 'static,
+    {
+        let f = Arc::new(f);
+        let mut jobs = std::collections::VecDeque::new();
+        for item in items {
+            let f = Arc::clone(&f);
+            jobs.push_back(self.submit(move || f(item)));
+        }
+        Map::new(jobs)
+    }
+
+    /// Shuts the pool down: from now on nothing can be submitted, and threads end as they run out of jobs.
+    ///
+    /// Jobs that have not begun are still run, or withdrawn if `cancel_pending`; those that run are never interrupted.
+    /// The shutdown is under way when this returns. With `wait` the future is ready when it is complete, without at
+    /// once. May be called again, in particular to withdraw what a first call left queued. Dropping the last handle of
+    /// a pool is `shutdown(false, false)`.
+    ///
+    /// ```
+    /// # futures_lite::future::block_on(async {
+    /// use kumihimo_blocking_pool::ThreadPoolExecutor;
+    ///
+    /// let pool = ThreadPoolExecutor::new(1);
+    /// let job = pool.submit(|| 1);
+    /// pool.shutdown(true, false).await;
+    /// assert!(job.done() && pool.try_submit(|| 2).is_err());
+    /// # });
+    /// ```
+    #[doc(alias = "concurrent.futures.Executor.shutdown")]
+    #[doc(alias = "asyncio.loop.shutdown_default_executor")]
+    pub fn shutdown(&self, wait: bool, cancel_pending: bool) -> Shutdown {
+        let shared = &self.owner.0;
+        shared.crew.close();
+        if cancel_pending {
+            shared.refuse_queued(|| JobError::Cancelled);
+        }
+        Shutdown::new(Arc::clone(shared), wait)
+    }
+
+    /// Whether the pool takes no more jobs: it was told to shut down, or it is broken.
     pub fn is_shut_down(&self) -> bool {
         self.owner.0.crew.counts().closed()
+    }
+
+    /// How the pool broke, if its [initializer](Builder::initializer) panicked.
+    pub fn broken(&self) -> Option<BrokenThreadPool> {
+        self.owner.0.broken()
+    }
+
+    /// How many jobs wait for a thread. One that was withdrawn is counted until its turn comes.
+    pub fn queue_depth(&self) -> usize {
+        self.owner.0.queue.len()
+    }
+
+    /// What the pool does at this moment, and has done.
+    ///
+    /// ```
+    /// use kumihimo_blocking_pool::ThreadPoolExecutor;
+    ///
+    /// let pool = ThreadPoolExecutor::new(4);
+    /// pool.submit(|| ()).wait().unwrap();
+    /// let metrics = pool.metrics();
+    /// assert_eq!((metrics.max_workers, metrics.threads, metrics.completed), (4, 1, 1));
+    /// ```
+    pub fn metrics(&self) -> PoolMetrics {
+        let shared = &self.owner.0;
+        let counts = shared.crew.counts();
+        let idle = counts.parked() + counts.searching();
+        PoolMetrics {
+            max_workers: shared.config.max_workers,
+            threads: counts.threads(),
+            idle,
+            running: counts.threads() - idle,
+            queued: shared.queue.len(),
+            completed: shared.tally.total(),
+        }
     }
 
     /// How many threads the pool has at this moment.
@@ -155,119 +259,32 @@ impl ThreadPool {
     }
 }
 
-impl Default for ThreadPool {
-    fn default() -> ThreadPool {
-        ThreadPool::new()
+impl Executor for ThreadPoolExecutor {
+    fn execute(&self, mut job: ExecutorJob) -> Result<(), Box<dyn Error + Send + Sync>> {
+        if self.is_shut_down() {
+            return Err(self.closed(()).into());
+        }
+        let job = job.take();
+        if !self.enqueue(Arc::clone(&job)) && job.refuse(JobError::Cancelled) {
+            return Err(self.closed(()).into());
+        }
+        Ok(())
     }
 }
 
-impl fmt::Debug for ThreadPool {
+/// A pool with the default settings: asyncio's number of threads, `min(32, processors + 4)`.
+impl Default for ThreadPoolExecutor {
+    fn default() -> ThreadPoolExecutor {
+        ThreadPoolExecutor::builder().build()
+    }
+}
+
+impl fmt::Debug for ThreadPoolExecutor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ThreadPool")
+        f.debug_struct("ThreadPoolExecutor")
             .field("threads", &self.threads())
             .field("max_workers", &self.max_workers())
             .field("shut_down", &self.is_shut_down())
             .finish()
     }
 }
-
-/// The settings of a [`ThreadPool`].
-#[derive(Clone, Debug)]
-#[must_use = "a builder does nothing until `build` is called"]
-pub struct Builder {
-    config: Config,
-}
-
-impl Builder {
-    fn new() -> Builder {
-        // The standard library's count respects affinity and cgroup quotas.
-        let cores = available_parallelism().map_or(1, usize::from);
-        Builder {
-            config: Config {
-                max_workers: (cores + 4).min(MAX_DEFAULT_WORKERS),
-                keep_alive: KEEP_ALIVE,
-                thread_name: "kumihimo-pool".into(),
-                stack_size: None,
-            },
-        }
-    }
-
-    /// How many threads there may be at most. By default four more than there are cores, but not above 32.
-    ///
-    /// # Panics
-    ///
-    /// If `n` is zero.
-    #[track_caller]
-    pub fn max_workers(mut self, n: usize) -> Builder {
-        assert!(n > 0, "a thread pool needs at least one worker: `max_workers` must be greater than zero");
-        self.config.max_workers = n.min(MAX_THREADS);
-        self
-    }
-
-    /// How long a thread that has nothing to do waits before it ends. By default ten seconds.
-    pub fn keep_alive(mut self, time: Duration) -> Builder {
-        self.config.keep_alive = time;
-        self
-    }
-
-    /// What the names of the threads begin with; a number follows. By default `kumihimo-pool`.
-    ///
-    /// Linux shows the first 15 bytes.
-    ///
-    /// # Panics
-    ///
-    /// If the name contains a zero byte.
-    #[track_caller]
-    pub fn thread_name(mut self, name: impl Into<String>) -> Builder {
-        self.config.thread_name = name.into();
-        assert!(!self.config.thread_name.contains('\0'), "a thread's name can't contain a zero byte");
-        self
-    }
-
-    /// The size of the threads' stacks, in bytes. By default what the standard library takes (2 MiB).
-    pub fn stack_size(mut self, bytes: usize) -> Builder {
-        self.config.stack_size = Some(bytes);
-        self
-    }
-
-    /// Makes the pool, which starts its threads when they are needed.
-    pub fn build(self) -> ThreadPool {
-        let shared = Shared {
-            queue: Queue::new(),
-            crew: Crew::new(self.config.max_workers),
-            config: self.config,
-            next_name: AtomicUsize::new(0),
-        };
-        ThreadPool { owner: Arc::new(Owner(Arc::new(shared))) }
-    }
-}
-
-/// A job was submitted to a pool that is shut down.
-pub struct ShutDown<F> {
-    /// What was submitted.
-    f: F,
-}
-
-impl<F> ShutDown<F> {
-    /// The function that did not run.
-    pub fn into_inner(self) -> F {
-        self.f
-    }
-}
-
-impl<F> fmt::Display for ShutDown<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "the job was not submitted: its thread pool is shut down; submit before the shutdown (or, for the default \
-             pool, before the loop closes), or make another pool",
-        )
-    }
-}
-
-impl<F> fmt::Debug for ShutDown<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ShutDown").finish_non_exhaustive()
-    }
-}
-
-impl<F> std::error::Error for ShutDown<F> {}

@@ -7,20 +7,20 @@ use std::task::{Context, Poll};
 
 use kumihimo_executor::{run_in_context, try_copy_context};
 
-use crate::current::current;
+use crate::current::with_copy;
 use crate::job::Job;
 
-/// Runs a blocking function in the running loop's default pool, and gives its value.
+/// Runs a blocking function in the running loop's default executor, and gives its value.
 ///
 /// Nothing happens before the future is awaited (or becomes a task). A panic of the function goes on at the await. The
 /// function sees a copy of the context variables as they are when the await begins; what it sets stays in the thread.
 ///
 /// ```
 /// use futures_lite::future::block_on;
-/// use kumihimo_blocking_pool::{ThreadPool, enter, to_thread};
+/// use kumihimo_blocking_pool::{DefaultExecutor, ThreadPoolExecutor, enter, to_thread};
 ///
-/// # let pool = ThreadPool::new();
-/// # let _loop = enter(&pool);
+/// # let executor = std::sync::Arc::new(DefaultExecutor::new(ThreadPoolExecutor::default()));
+/// # let _loop = enter(&executor);
 /// # block_on(async {
 /// let manifest = to_thread(|| std::fs::read_to_string("Cargo.toml")).await?;
 /// assert!(manifest.contains("[package]"));
@@ -35,7 +35,7 @@ use crate::job::Job;
 ///
 /// # Panics
 ///
-/// When first polled outside of a running loop, or after its default pool was shut down.
+/// When first polled outside of a running loop, or after its default executor was shut down.
 #[doc(alias = "asyncio.to_thread")]
 pub fn to_thread<F, T>(f: F) -> ToThread<F, T>
 where
@@ -88,14 +88,16 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let Some(pool) = current() else {
-        panic!(
-            "`to_thread` was awaited where no kumihimo loop runs: await it in a task of `kumihimo::run`, or use \
-             `ThreadPool::submit`, which works anywhere"
-        );
-    };
     let context = try_copy_context();
-    pool.submit(move || run_in_context(context.as_ref(), f))
+    let f = move || run_in_context(context.as_ref(), f);
+    match with_copy(|here| here.map(|(_, copy)| copy.submit(f))) {
+        Some(Ok(job)) => job,
+        Some(Err(error)) => panic!("{error}"),
+        None => panic!(
+            "`to_thread` was awaited where no kumihimo loop runs: await it in a task of `kumihimo::run`, or use \
+             `ThreadPoolExecutor::submit`, which works anywhere"
+        ),
+    }
 }
 
 impl<F, T> fmt::Debug for ToThread<F, T> {
@@ -108,12 +110,13 @@ impl<F, T> fmt::Debug for ToThread<F, T> {
 #[cfg(all(test, not(kumihimo_loom)))]
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Arc;
 
     use futures_lite::future::block_on;
     use kumihimo_executor::ContextVar;
 
     use super::to_thread;
-    use crate::{ThreadPool, enter};
+    use crate::{DefaultExecutor, Entered, ThreadPoolExecutor, enter};
 
     static NAME: ContextVar<&str> = ContextVar::with_default("name", "unset");
 
@@ -123,10 +126,13 @@ mod tests {
         seen
     }
 
+    fn enter_one_thread() -> Entered {
+        enter(&Arc::new(DefaultExecutor::new(ThreadPoolExecutor::new(1))))
+    }
+
     #[test]
     fn the_thread_gets_a_copy_of_the_context() {
-        let pool = ThreadPool::builder().max_workers(1).build();
-        let _entered = enter(&pool);
+        let _entered = enter_one_thread();
         let job = to_thread(|| swap("changed in the thread"));
         NAME.set("before the await");
         assert_eq!(block_on(job), Some("before the await"));
@@ -135,8 +141,7 @@ mod tests {
 
     #[test]
     fn variables_do_not_stay_in_the_thread() {
-        let pool = ThreadPool::builder().max_workers(1).build();
-        let _entered = enter(&pool);
+        let _entered = enter_one_thread();
         assert_eq!(block_on(to_thread(|| swap("without a context"))), Some("unset"));
         assert_eq!(block_on(to_thread(|| swap("without a context"))), Some("unset"));
         let token = NAME.set("main");

@@ -12,17 +12,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use futures_lite::future::block_on;
-use kumihimo_blocking_pool::{Job, JobError, ThreadPool, current, enter, to_thread};
+use kumihimo_blocking_pool::{DefaultExecutor, Job, JobError, ThreadPoolExecutor, current, enter, to_thread};
 
 /// Longer than anything here takes; only a hanging test waits for it.
 const LONG: Duration = Duration::from_secs(60);
 
-fn pool(max_workers: usize) -> ThreadPool {
-    ThreadPool::builder().max_workers(max_workers).build()
+fn pool(max_workers: usize) -> ThreadPoolExecutor {
+    ThreadPoolExecutor::new(max_workers)
 }
 
 /// A job that has begun when this returns, and runs until the sender is dropped.
-fn occupy(pool: &ThreadPool) -> (Job<()>, Sender<()>) {
+fn occupy(pool: &ThreadPoolExecutor) -> (Job<()>, Sender<()>) {
     let (began, begun) = channel();
     let (end, ended): (_, Receiver<()>) = channel();
     let job = pool.submit(move || {
@@ -105,7 +105,7 @@ fn an_idle_thread_is_used_before_one_is_started() {
 
 #[test]
 fn idle_threads_leave_and_new_ones_come() {
-    let pool = ThreadPool::builder().max_workers(3).keep_alive(Duration::from_millis(5)).build();
+    let pool = ThreadPoolExecutor::builder().max_workers(3).keep_alive(Duration::from_millis(5)).build();
     for _ in 0..3 {
         let busy = [occupy(&pool), occupy(&pool), occupy(&pool)];
         assert_eq!(pool.threads(), 3);
@@ -116,7 +116,7 @@ fn idle_threads_leave_and_new_ones_come() {
 
 #[test]
 fn threads_have_the_name_and_stack_that_were_asked_for() {
-    let pool = ThreadPool::builder().thread_name("reader").stack_size(32 << 20).build();
+    let pool = ThreadPoolExecutor::builder().thread_name("reader").stack_size(32 << 20).build();
     let name = block_on(pool.submit(|| {
         // Does not fit in the default 2 MiB.
         let big = std::hint::black_box([1_u8; 4 << 20]);
@@ -204,7 +204,7 @@ fn a_job_dropped_before_it_begins_never_runs() {
     assert_eq!(Arc::strong_count(&captured), 1, "what it captured is dropped at once");
     drop(go);
     block_on(first);
-    block_on(pool.shutdown(false));
+    block_on(pool.shutdown(true, false));
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn a_job_dropped_while_it_runs_ends_and_its_result_is_dropped() {
     drop(job);
     assert_eq!(Arc::strong_count(&wakes), 1, "the waker is dropped with the handle");
     drop(end);
-    block_on(pool.shutdown(false));
+    block_on(pool.shutdown(true, false));
     assert_eq!(ran.load(Ordering::SeqCst), 1);
     assert_eq!(Arc::strong_count(&result), 1);
     assert_eq!(wakes.0.load(Ordering::SeqCst), 0);
@@ -262,7 +262,7 @@ fn the_last_waker_is_woken_once() {
     }
     drop(go);
     eventually("woken", || counts[2].0.load(Ordering::SeqCst) == 1);
-    block_on(pool.shutdown(false));
+    block_on(pool.shutdown(true, false));
     assert_eq!(counts.map(|count| count.0.load(Ordering::SeqCst)), [0, 0, 1]);
     block_on(job);
 }
@@ -295,7 +295,7 @@ fn drop_storm() {
             }
         }
     }
-    block_on(pool.shutdown(false));
+    block_on(pool.shutdown(true, false));
     assert!(ran.load(Ordering::SeqCst) >= kept);
     assert_eq!(Arc::strong_count(&captured), 1);
 }
@@ -312,15 +312,15 @@ fn shutdown_runs_what_is_queued_and_waits_for_it() {
             pool.submit(move || ran.fetch_add(1, Ordering::SeqCst))
         })
         .collect();
-    let mut shutdown = pin!(pool.shutdown(false));
+    let mut shutdown = pin!(pool.shutdown(true, false));
     assert!(shutdown.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-    assert!(!pool.shutdown(false).wait_timeout(Duration::from_millis(1)));
+    assert!(!pool.shutdown(true, false).wait_timeout(Duration::from_millis(1)));
     drop((go, go2));
     block_on(shutdown);
     assert_eq!(ran.load(Ordering::SeqCst), 100);
     assert!(jobs.iter().all(Job::done));
     assert_eq!(pool.threads(), 0);
-    pool.shutdown(true).wait();
+    pool.shutdown(true, true).wait();
 }
 
 #[test]
@@ -329,7 +329,7 @@ fn shutdown_can_withdraw_what_is_queued() {
     let (first, go) = occupy(&pool);
     let queued = pool.submit(|| ());
     let awaited = pool.submit(|| ());
-    let mut shutdown = pin!(pool.shutdown(true));
+    let mut shutdown = pin!(pool.shutdown(true, true));
     assert!(matches!(block_on(queued.outcome()), Err(JobError::Cancelled)));
     // The job that runs is waited for.
     assert!(shutdown.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
@@ -338,7 +338,46 @@ fn shutdown_can_withdraw_what_is_queued() {
     block_on(first);
     // Outside of a task there is nothing to cancel.
     let caught = catch_unwind(AssertUnwindSafe(|| block_on(awaited))).unwrap_err();
-    assert!(caught.downcast_ref::<&str>().unwrap().contains("outcome()"));
+    assert!(caught.downcast_ref::<String>().unwrap().contains("outcome()"));
+}
+
+#[test]
+fn shutdown_without_waiting_is_ready_at_once() {
+    let pool = pool(1);
+    let (_first, go) = occupy(&pool);
+    let mut shutdown = pool.shutdown(false, false);
+    assert!(pin!(&mut shutdown).poll(&mut Context::from_waker(Waker::noop())).is_ready());
+    assert_eq!(pool.threads(), 1);
+    drop(go);
+    // The blocking wait is there all the same.
+    shutdown.wait();
+    assert_eq!(pool.threads(), 0);
+}
+
+#[test]
+fn a_job_can_shut_its_pool_down_but_not_wait_for_it() {
+    let pool = pool(1);
+    let inner = pool.clone();
+    let (began, begun) = channel::<()>();
+    let first = pool.submit(move || {
+        begun.recv_timeout(LONG).unwrap();
+        let waits = catch_unwind(AssertUnwindSafe(|| inner.shutdown(true, false).wait())).unwrap_err();
+        assert!(inner.try_submit(|| ()).is_err());
+        *waits.downcast::<&str>().unwrap()
+    });
+    let queued = pool.submit(|| 2);
+    began.send(()).unwrap();
+    assert!(block_on(first).contains("its own pool"));
+    assert_eq!(block_on(queued), 2, "it was submitted before");
+    pool.shutdown(true, false).wait();
+}
+
+#[test]
+fn a_job_can_submit_to_its_pool() {
+    let pool = pool(1);
+    let inner = pool.clone();
+    let job = pool.submit(move || inner.submit(|| 7));
+    assert_eq!(block_on(block_on(job)), 7);
 }
 
 #[test]
@@ -346,7 +385,7 @@ fn a_withdrawn_job_raises_in_its_task() {
     let pool = pool(1);
     let (_first, _go) = occupy(&pool);
     let mut job = pool.submit(|| ());
-    drop(pool.shutdown(true));
+    drop(pool.shutdown(true, true));
     let task = 0_u64;
     for _ in 0..2 {
         // SAFETY: nothing here follows the address.
@@ -384,7 +423,7 @@ fn a_job_gives_way_to_a_delivery() {
 #[test]
 fn submitting_after_the_shutdown_is_an_error_that_gives_the_job_back() {
     let pool = pool(1);
-    block_on(pool.shutdown(false));
+    block_on(pool.shutdown(true, false));
     assert!(pool.is_shut_down());
     let error = pool.try_submit(|| 5).unwrap_err();
     assert!(error.to_string().contains("shut down"));
@@ -430,9 +469,10 @@ fn to_thread_is_lazy_and_uses_the_current_pool() {
     let name = |_: &str| thread::current().id();
     let lazy = to_thread(move || name(""));
     assert_eq!(ours.threads(), 0);
-    let guard = enter(&ours);
+    let default = |pool: &ThreadPoolExecutor| Arc::new(DefaultExecutor::new(pool.clone()));
+    let guard = enter(&default(&ours));
     {
-        let _nested = enter(&other);
+        let _nested = enter(&default(&other));
         block_on(to_thread(|| ()));
         assert_eq!((ours.threads(), other.threads()), (0, 1));
     }
@@ -448,7 +488,7 @@ fn to_thread_is_lazy_and_uses_the_current_pool() {
 
 #[test]
 fn a_hundred_thousand_jobs() {
-    let pool = ThreadPool::new();
+    let pool = ThreadPoolExecutor::default();
     let jobs: Vec<_> = (0..100_000_u64).map(|n| pool.submit(move || n)).collect();
     let sum: u64 = jobs.into_iter().map(block_on).sum();
     assert_eq!(sum, 100_000 * 99_999 / 2);
@@ -458,7 +498,8 @@ fn a_hundred_thousand_jobs() {
 #[test]
 fn many_submitters_and_a_shutdown_account_for_every_job() {
     for round in 0..20 {
-        let pool = ThreadPool::builder().max_workers(3).keep_alive(Duration::from_micros(200)).build();
+        let pool =
+            ThreadPoolExecutor::builder().max_workers(3).keep_alive(Duration::from_micros(200)).build();
         let ran = Arc::new(AtomicUsize::new(0));
         let accepted = Arc::new(AtomicUsize::new(0));
         let cancelled = Arc::new(AtomicUsize::new(0));
@@ -485,7 +526,7 @@ fn many_submitters_and_a_shutdown_account_for_every_job() {
             })
             .collect();
         thread::sleep(Duration::from_millis(round));
-        assert!(pool.shutdown(round % 2 == 0).wait_timeout(LONG));
+        assert!(pool.shutdown(true, round % 2 == 0).wait_timeout(LONG));
         let at_end = ran.load(Ordering::SeqCst);
         for submitter in submitters {
             submitter.join().unwrap();

@@ -12,7 +12,7 @@ pub enum WaitKind {
     Writable = 3,
     /// A turn: the task gave way and is already scheduled again.
     Turn = 4,
-    /// A job on a thread pool.
+    /// A job on a thread pool, or in another process.
     Thread = 5,
     /// A lock, event, queue or other primitive.
     Primitive = 6,

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use crate::mutations::Mutation;
 
-/// The crates that are copied.
-const CRATES: [&str; 2] = ["context", "executor"];
+/// The crates that are copied: those that are mutated, and what they need.
+const CRATES: [&str; 5] = ["context", "executor", "timer-wheel", "reactor", "blocking-pool"];
 
 /// A workspace of its own, below the target folder.
 pub(crate) struct Copy {
@@ -71,12 +71,12 @@ impl Copy {
         let file = self.root.join(mutation.file);
         let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", mutation.file));
         fs::write(&file, mutation.apply(&text)).expect("the copy can be written");
-        let verdict = self.run(mutation.model, patience);
+        let verdict = self.run(mutation.package(), mutation.model, patience);
         fs::write(&file, text).expect("the copy can be written");
         verdict
     }
 
-    fn run(&self, model: &str, patience: Duration) -> Verdict {
+    fn run(&self, package: &str, model: &str, patience: Duration) -> Verdict {
         // A file for each: what an earlier model's threads still write must not count.
         let log =
             self.root.join(format!("log-{:x}", std::process::id() ^ self.runs.fetch_add(1, Relaxed) << 16));
@@ -87,7 +87,7 @@ impl Copy {
                 "test",
                 "--release",
                 "-p",
-                "kumihimo-executor",
+                &format!("kumihimo-{package}"),
                 "--lib",
                 "--",
                 "--exact",

@@ -15,6 +15,11 @@ pub(crate) struct Mutation {
 }
 
 impl Mutation {
+    /// The folder of the crate that it is planted in, which names the package.
+    pub(crate) fn package(&self) -> &'static str {
+        self.file.split('/').next().unwrap_or_default()
+    }
+
     /// The mutated text.
     pub(crate) fn apply(&self, text: &str) -> String {
         assert_eq!(
@@ -37,6 +42,9 @@ const PROMISE: &str = "executor/src/task/promise.rs";
 const REPORT: &str = "executor/src/task/report.rs";
 const STRAND: &str = "executor/src/scheduler/strand.rs";
 const SLEEP: &str = "executor/src/sleep/mod.rs";
+const POOL_SLOT: &str = "blocking-pool/src/slot.rs";
+const POOL_WORKER: &str = "blocking-pool/src/worker.rs";
+const POOL_CREW: &str = "blocking-pool/src/crew.rs";
 
 macro_rules! mutations {
     ($($name:literal $file:ident $model:literal: $right:literal => $wrong:literal;)*) => {
@@ -125,6 +133,29 @@ pub(crate) const MUTATIONS: &[Mutation] = mutations! {
         "inner.running = call.is_some();" => "inner.running = false;";
     "report reads what its owner takes" REPORT "settling::a_report_and_the_owner":
         "*extras.report.lock() = Some(Report::Quiet);" => "let _unclaimed = extras;";
+    "outcome is handed over without release" POOL_SLOT "slot_hands_over_and_wakes":
+        "self.state.fetch_or(done, AcqRel)" => "self.state.fetch_or(done, Acquire)";
+    "job is started by two" POOL_SLOT "slot_run_or_refused":
+        "& (DETACHED | STARTED) != 0" => "& DETACHED != 0";
+    "job is withdrawn while it runs" POOL_SLOT "slot_polled_and_cancelled":
+        "(state & STARTED == 0).then_some(state | DETACHED)" => "Some(state | DETACHED)";
+    "withdrawn job keeps its waker" POOL_SLOT "slot_polled_and_cancelled":
+        "if before & WAKER != 0 {\n            // SAFETY: `DETACHED` came before `DONE`, so `complete`, if it ever runs" =>
+        "if false {\n            // SAFETY: `DETACHED` came before `DONE`, so `complete`, if it ever runs";
+    "submitter to a pool without its fence" POOL_CREW "crew_one_thread_two_jobs":
+        "        fence(SeqCst);\n        let counts = self.counts();" => "        let counts = self.counts();";
+    "pool breaks without a reason" POOL_WORKER "pool_breaks":
+        "        drop(broken);\n        self.crew.close();" =>
+        "        *broken = None;\n        drop(broken);\n        self.crew.close();";
+    "reason comes after the close" POOL_WORKER "pool_breaks":
+        "let mut broken = self.broken.lock()" => "self.crew.close();\n        let mut broken = self.broken.lock()";
+    "broken pool strands what waits" POOL_WORKER "pool_breaks":
+        "        self.refuse_queued(|| JobError::Broken(error.clone()));" =>
+        "        while self.queue.pop().is_some() {}";
+    "broken thread runs jobs" POOL_WORKER "pool_breaks":
+        "let broken = self.initialize().err();" => "let _error = self.initialize();\n        let broken: Option<BrokenThreadPool> = None;";
+    "initializing thread counts as searching" POOL_WORKER "pool_initializes_in_parallel":
+        "self.answer(self.crew.found(|| self.is_provided_for()));\n        let result" => "self.crew.search();\n        let result";
 };
 
 #[cfg(test)]

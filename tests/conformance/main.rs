@@ -123,7 +123,13 @@ scenarios! {
         s093_timeout_both_expired
         s120_sleep_order_and_results
         s144_call_soon_threadsafe
-        s161_to_thread;
+        s160_executor_threads
+        s161_to_thread
+        s165_run_coroutine_threadsafe;
+    // They wait for other processes.
+    Real All coroutine:
+        s163_process_pool
+        s164_process_pool_broken;
     // They count asyncio's passes, which there are on one thread only.
     Mock OneThread function: s152_loop_stop_ticks;
     Mock OneThread coroutine:

@@ -3,6 +3,8 @@
 // Not every test uses everything.
 #![allow(dead_code)]
 
+pub(crate) mod processes;
+
 use std::fmt;
 use std::io::Write;
 use std::sync::mpsc::{self, RecvTimeoutError};

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use super::call::Call;
 use super::shared::{Flavor, Shared};
-use super::{current_id, enter_task, inherit, spawn, with_local};
+use super::{current_id, enter_task, inherit, spawn, spawn_hidden, with_local};
 use crate::exceptions::{ExceptionContext, ExceptionHandler};
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::task::state::State;
@@ -60,6 +60,12 @@ impl Scheduler {
                 Task::from_owned(task)
             }
         })
+    }
+
+    /// Starts a task of the runtime's own, which no list shows, nobody awaits and nothing cancels: it is dropped when the
+    /// loop is closed, now if it is closed already.
+    pub fn spawn_hidden(&self, future: impl Future<Output = ()> + Send + 'static) {
+        spawn_hidden(&self.0, future);
     }
 
     /// A value that somebody will set: asyncio's `Future`.

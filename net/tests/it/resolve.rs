@@ -1,16 +1,21 @@
 //! Name resolution, on a pool of its own.
 
+use std::sync::Arc;
+
 use futures_util::FutureExt;
 use futures_util::join;
-use kumihimo_blocking_pool::{ThreadPool, enter};
+use kumihimo_blocking_pool::{DefaultExecutor, Entered, ThreadPoolExecutor, enter};
 use kumihimo_net::{TcpListener, TcpStream, resolve};
 
 use crate::tiny::run;
 
+fn enter_pool() -> Entered {
+    enter(&Arc::new(DefaultExecutor::new(ThreadPoolExecutor::default())))
+}
+
 #[test]
 fn names_are_looked_up_on_a_thread() {
-    let pool = ThreadPool::new();
-    let _entered = enter(&pool);
+    let _entered = enter_pool();
     run(async {
         let addrs = resolve("localhost:81").await.unwrap();
         assert!(!addrs.is_empty());
@@ -20,8 +25,7 @@ fn names_are_looked_up_on_a_thread() {
 
 #[test]
 fn connect_by_name() {
-    let pool = ThreadPool::new();
-    let _entered = enter(&pool);
+    let _entered = enter_pool();
     run(async {
         let listener = TcpListener::bind("localhost:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -32,8 +36,7 @@ fn connect_by_name() {
 
 #[test]
 fn names_that_do_not_exist_are_named() {
-    let pool = ThreadPool::new();
-    let _entered = enter(&pool);
+    let _entered = enter_pool();
     run(async {
         // Longer than names may be, so that no name server is asked.
         let host = "x".repeat(300);

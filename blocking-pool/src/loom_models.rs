@@ -1,4 +1,4 @@
-//! Models of the slot's hand-over and of the crew's sleep and wake.
+//! Models of the slot's hand-over, of the crew's sleep and wake, and of initializers and the pool that breaks.
 //!
 //! Run: `RUSTFLAGS="--cfg kumihimo_loom" cargo test -p kumihimo-blocking-pool --release --lib loom`. The preemption
 //! bound and the time measured for it stand beside each model.
@@ -16,7 +16,7 @@ use loom::thread;
 
 use crate::job::Job;
 use crate::slot::{Await, Run, Slot};
-use crate::{JobError, ThreadPool};
+use crate::{JobError, ThreadPoolExecutor};
 
 /// Checks every schedule with at most so many preemptions.
 fn model(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
@@ -83,10 +83,10 @@ fn slot<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> (Arc<dyn R
 
 /// Preemptions: 5; under 10 ms.
 #[test]
-fn loom_slot_hands_over_and_wakes() {
+fn slot_hands_over_and_wakes() {
     model(5, || {
         let (run, handle) = slot(|| Box::new(7));
-        let pool = thread::spawn(move || run.run(&mut || {}));
+        let pool = thread::spawn(move || run.run(&mut |_| {}));
         assert_eq!(*block_on(Job::new(handle)), 7);
         pool.join().unwrap();
     });
@@ -94,10 +94,10 @@ fn loom_slot_hands_over_and_wakes() {
 
 /// Preemptions: 5; 10 ms.
 #[test]
-fn loom_slot_polled_with_two_wakers() {
+fn slot_polled_with_two_wakers() {
     model(5, || {
         let (run, handle) = slot(|| Box::new(7));
-        let pool = thread::spawn(move || run.run(&mut || {}));
+        let pool = thread::spawn(move || run.run(&mut |_| {}));
         let first = Bell::new();
         let waker = Waker::from(Arc::clone(&first));
         let mut job = Job::new(handle);
@@ -113,7 +113,7 @@ fn loom_slot_polled_with_two_wakers() {
 
 /// Preemptions: 5; under 10 ms.
 #[test]
-fn loom_slot_dropped_while_it_runs() {
+fn slot_dropped_while_it_runs() {
     model(5, || {
         let (captured, output) =
             (std::sync::Arc::new(LoomUsize::new(0)), std::sync::Arc::new(LoomUsize::new(0)));
@@ -122,7 +122,7 @@ fn loom_slot_dropped_while_it_runs() {
             drop(c);
             o
         });
-        let pool = thread::spawn(move || run.run(&mut || {}));
+        let pool = thread::spawn(move || run.run(&mut |_| {}));
         let mut job = Job::new(handle);
         let polled = pin!(&mut job).poll(&mut Context::from_waker(Waker::noop())).is_ready();
         drop(job);
@@ -136,7 +136,7 @@ fn loom_slot_dropped_while_it_runs() {
 
 /// Preemptions: 5; under 10 ms.
 #[test]
-fn loom_slot_taken_back_or_run() {
+fn slot_taken_back_or_run() {
     model(5, || {
         let runs = std::sync::Arc::new(LoomUsize::new(0));
         let seen = runs.clone();
@@ -147,7 +147,7 @@ fn loom_slot_taken_back_or_run() {
             None,
         ));
         let run = Arc::clone(&slot);
-        let pool = thread::spawn(move || run.run(&mut || {}));
+        let pool = thread::spawn(move || run.run(&mut |_| {}));
         let back = slot.take_back();
         if back.is_none() {
             // It has begun, and the job stands.
@@ -160,36 +160,36 @@ fn loom_slot_taken_back_or_run() {
 
 /// Preemptions: 5; under 10 ms.
 #[test]
-fn loom_slot_refused_or_withdrawn() {
+fn slot_refused_or_withdrawn() {
     model(5, || {
         let (run, handle) = slot(|| ());
-        let pool = thread::spawn(move || run.refuse(JobError::Cancelled));
+        let pool = thread::spawn(move || assert!(run.refuse(JobError::Cancelled)));
         let job = Job::new(handle);
         assert!(matches!(block_on(job.outcome()), Err(JobError::Cancelled)));
         pool.join().unwrap();
     });
 }
 
-fn pool(max_workers: usize) -> ThreadPool {
-    ThreadPool::builder().max_workers(max_workers).keep_alive(Duration::MAX).build()
+fn pool(max_workers: usize) -> ThreadPoolExecutor {
+    ThreadPoolExecutor::builder().max_workers(max_workers).keep_alive(Duration::MAX).build()
 }
 
 /// One thread that may park between the jobs: no push is overlooked.
 /// Preemptions: 3; 1.1 s.
 #[test]
-fn loom_crew_one_thread_two_jobs() {
+fn crew_one_thread_two_jobs() {
     model(3, || {
         let pool = pool(1);
         block_on(pool.submit(|| ()));
         block_on(pool.submit(|| ()));
-        pool.shutdown(false).wait();
+        pool.shutdown(true, false).wait();
     });
 }
 
 /// Two jobs that need each other: the second thread is started however the first one is.
 /// Preemptions: 2; 0.7 s.
 #[test]
-fn loom_crew_runs_in_parallel() {
+fn crew_runs_in_parallel() {
     model(2, || {
         let pool = pool(2);
         let bells = [Bell::new(), Bell::new()];
@@ -203,28 +203,28 @@ fn loom_crew_runs_in_parallel() {
         for job in jobs {
             block_on(job);
         }
-        pool.shutdown(false).wait();
+        pool.shutdown(true, false).wait();
     });
 }
 
 /// Two submitters and one thread.
 /// Preemptions: 2; 1.0 s.
 #[test]
-fn loom_crew_two_submitters() {
+fn crew_two_submitters() {
     model(2, || {
         let pool = pool(1);
         let other = pool.clone();
         let submitter = thread::spawn(move || block_on(other.submit(|| 1)));
         assert_eq!(block_on(pool.submit(|| 2)), 2);
         assert_eq!(submitter.join().unwrap(), 1);
-        pool.shutdown(false).wait();
+        pool.shutdown(true, false).wait();
     });
 }
 
 /// A submission that meets a shutdown is run or given back, never lost; and nothing runs after the end.
 /// Preemptions: 3; 8.5 s.
 #[test]
-fn loom_crew_submit_while_closing() {
+fn crew_submit_while_closing() {
     model(3, || {
         let pool = pool(1);
         // A thread is there, which may get to the job before the submitter can take it back.
@@ -235,10 +235,100 @@ fn loom_crew_submit_while_closing() {
             Ok(job) => block_on(job.outcome()).is_ok(),
             Err(_) => false,
         });
-        pool.shutdown(false).wait();
+        pool.shutdown(true, false).wait();
         let at_end = ran.load(SeqCst);
         let accepted = submitter.join().unwrap();
         assert_eq!(at_end, usize::from(accepted));
         assert_eq!(ran.load(SeqCst), at_end);
+    });
+}
+
+/// A job that is cancelled after it was polled is run or withdrawn, and its waker let go.
+/// Preemptions: 5; under 10 ms.
+#[test]
+fn slot_polled_and_cancelled() {
+    model(5, || {
+        let runs = std::sync::Arc::new(LoomUsize::new(0));
+        let seen = runs.clone();
+        let (run, handle) = slot(move || seen.fetch_add(1, Relaxed));
+        // A withdrawn job stays in the queue until its turn comes.
+        let queued = Arc::clone(&run);
+        let pool = thread::spawn(move || run.run(&mut |_| {}));
+        let bell = Bell::new();
+        let waker = Waker::from(Arc::clone(&bell));
+        let mut job = Job::new(handle);
+        let polled = pin!(&mut job).poll(&mut Context::from_waker(&waker)).is_ready();
+        let withdrawn = !polled && job.cancel();
+        if !polled && !withdrawn {
+            block_on(&mut job);
+        }
+        pool.join().unwrap();
+        assert_eq!(runs.load(Relaxed), usize::from(!withdrawn));
+        drop((waker, job));
+        assert_eq!(Arc::strong_count(&bell), 1, "nobody keeps the waker");
+        drop(queued);
+    });
+}
+
+/// Two on the pool's side: only the first has the closure.
+/// Preemptions: 5; under 10 ms.
+#[test]
+fn slot_run_or_refused() {
+    model(5, || {
+        let (run, handle) = slot(|| Box::new(7));
+        let other = Arc::clone(&run);
+        let pool = thread::spawn(move || run.run(&mut |_| {}));
+        let refused = other.refuse(JobError::Cancelled);
+        let outcome = block_on(Job::new(handle).outcome());
+        assert_eq!(outcome.is_err(), refused);
+        pool.join().unwrap();
+    });
+}
+
+fn initialized(max_workers: usize, initializer: impl Fn() + Send + Sync + 'static) -> ThreadPoolExecutor {
+    let builder = ThreadPoolExecutor::builder().max_workers(max_workers).keep_alive(Duration::MAX);
+    builder.initializer(initializer).build()
+}
+
+/// Jobs that wait while the pool breaks, and those that come then, fail; none is stranded, and who is refused is told
+/// why.
+/// Preemptions: 2; 0.6 s.
+#[test]
+fn pool_breaks() {
+    model(2, || {
+        // No hook, which would print each time.
+        let pool = initialized(1, || std::panic::resume_unwind(Box::new("it fails")));
+        let other = pool.clone();
+        let submitter = thread::spawn(move || match other.try_submit(|| ()) {
+            Ok(job) => assert!(matches!(block_on(job.outcome()), Err(JobError::Broken(_)))),
+            Err(error) => assert!(error.broken().is_some(), "the pool was closed by its break only"),
+        });
+        match pool.try_submit(|| ()) {
+            Ok(job) => assert!(matches!(block_on(job.outcome()), Err(JobError::Broken(_)))),
+            Err(error) => assert!(error.broken().is_some()),
+        }
+        submitter.join().unwrap();
+        pool.shutdown(true, false).wait();
+    });
+}
+
+/// Two jobs that need each other, where threads have an initializer: the second thread is started in time.
+/// Preemptions: 2; 0.6 s.
+#[test]
+fn pool_initializes_in_parallel() {
+    model(2, || {
+        let pool = initialized(2, || ());
+        let bells = [Bell::new(), Bell::new()];
+        let jobs = [0, 1].map(|me| {
+            let (mine, other) = (bells[me].clone(), bells[1 - me].clone());
+            pool.submit(move || {
+                other.wake();
+                mine.wait_for(1);
+            })
+        });
+        for job in jobs {
+            block_on(job);
+        }
+        pool.shutdown(true, false).wait();
     });
 }

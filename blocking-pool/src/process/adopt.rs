@@ -1,0 +1,72 @@
+//! A pool outlives the loop that it was used in.
+//!
+//! Its sockets are polled by one loop at a time, its *home*: the first that submitted. Calls from other loops and threads
+//! work as long as it runs. When it has ended or stands still, the loop of whoever next submits, awaits a call or awaits the
+//! shutdown becomes the home, and gets the workers, calls under way included.
+
+use std::sync::Arc;
+
+use kumihimo_executor::{Scheduler, WeakScheduler};
+
+use super::driver::Driver;
+use super::roster::{Roster, State};
+use super::worker::Worker;
+
+impl Roster {
+    /// Makes the loop of this thread the pool's home, if the pool has none that runs.
+    pub(super) fn look_after(self: &Arc<Self>) {
+        let mut state = self.lock();
+        if state.is_at_home() {
+            return;
+        }
+        let Some(here) = Scheduler::try_current() else { return };
+        state.home = Some(here.downgrade());
+        let workers = state.workers.clone();
+        workers.iter().for_each(|worker| state.wakes_no_more(worker));
+        drop(state);
+        for worker in workers {
+            let mut line = worker.line();
+            line.loosen();
+            let epoch = line.epoch;
+            drop(line);
+            here.spawn_hidden(Driver::new(Arc::clone(self), worker, epoch));
+        }
+    }
+
+    /// A driver was dropped with its loop.
+    #[cold]
+    pub(super) fn set_adrift(self: &Arc<Self>, worker: &Arc<Worker>, epoch: u64) {
+        let mut line = worker.line();
+        if line.epoch != epoch {
+            return;
+        }
+        line.loosen();
+        drop(line);
+        let mut state = self.lock();
+        state.wakes_no_more(worker);
+        if !state.is_at_home() {
+            state.home = None;
+        }
+        let is_open = state.is_open();
+        drop(state);
+        if !is_open {
+            self.retire(worker);
+        }
+        // Whoever awaits them elsewhere takes over.
+        self.open_calls().iter().for_each(|call| call.nudge());
+    }
+}
+
+impl State {
+    /// Whether the home runs.
+    pub(super) fn is_at_home(&self) -> bool {
+        let home = self.home.as_ref().and_then(WeakScheduler::upgrade);
+        home.is_some_and(|home| home.is_running() && !home.is_closed())
+    }
+
+    /// Whether there is a home that runs, or may run again.
+    pub(super) fn has_home(&self) -> bool {
+        let home = self.home.as_ref().and_then(WeakScheduler::upgrade);
+        home.is_some_and(|home| !home.is_closed())
+    }
+}
