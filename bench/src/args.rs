@@ -4,17 +4,18 @@ use std::net::SocketAddr;
 
 use crate::child::Request;
 use crate::measure::Scale;
-use crate::rows::{self, Entry};
+use crate::rows::{self, Entry, Group};
 use crate::runtimes::Contender;
 
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
-The same work on kumihimo, tokio, smol and bare epoll, in turn; medians, and ratios to the better peer.
+The same work on kumihimo, tokio, smol and bare epoll, and on process pools, in turn; medians, and ratios to the better
+peer.
 
   --rows NAME,..   only these rows (--list names them)
-  --only NAME,..   only these contenders: kumihimo, tokio, smol, epoll
+  --only NAME,..   only these contenders: kumihimo, tokio, smol, epoll, cpython, procspawn
   --rounds N       turns per contender and row (default 11; the rows that take seconds take fewer)
-  --workers N      threads per runtime (default: as many as there are cores)
+  --workers N      threads per runtime (default: as many as there are cores); process pools have 2 processes
   --quick          a tenth of the work and 3 rounds: to see that it runs, not to quote
   --write          write docs/benchmarks.md and docs/benchmarks.svg (needs all rows and contenders)
   --list           the rows and the work each one does
@@ -57,6 +58,11 @@ pub(crate) struct Args {
 }
 
 impl Args {
+    /// Who takes part in the rows of `group`, in the order of the columns.
+    pub(crate) fn contenders_of(&self, group: Group) -> impl Iterator<Item = Contender> + '_ {
+        group.contenders().iter().copied().filter(|contender| self.contenders.contains(contender))
+    }
+
     /// Reads the arguments after the program's name.
     pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Command, String> {
         let mut args = Args {

@@ -1,5 +1,6 @@
 //! Rows that need a process of their own: this program started again for one turn.
 
+use std::error::Error;
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
@@ -51,28 +52,27 @@ impl Request {
 
 /// Has `request` done by a fresh process; `None` if that contender has no such row.
 pub(crate) fn ask(request: &Request) -> Option<Measured> {
-    if request.contender == Contender::Epoll {
-        return None;
-    }
-    Some(ask_and_parse(request))
+    ask_and_parse(request).transpose()
 }
 
-/// Starts the process and reads the values that it prints.
-fn ask_and_parse(request: &Request) -> Measured {
+/// Starts the process and reads the values that it prints; `None` if it prints none.
+fn ask_and_parse(request: &Request) -> Result<Option<Sample>, Box<dyn Error + Send + Sync>> {
     let output =
         Command::new(std::env::current_exe()?).args(request.encode()).stderr(Stdio::piped()).output()?;
     if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).trim().into());
+        let text = String::from_utf8_lossy(&output.stderr);
+        return Err(text.trim().trim_start_matches("kumihimo-bench: ").into());
     }
     let text = String::from_utf8(output.stdout)?;
-    Ok(text.split_whitespace().map(str::parse).collect::<Result<Sample, _>>()?)
+    let sample: Sample = text.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+    Ok((!sample.is_empty()).then_some(sample))
 }
 
-/// The fresh process: does the turn and prints its values.
+/// The fresh process: does the turn and prints its values, or nothing if the contender has no such row.
 pub(crate) fn answer(request: &Request) -> Result<(), String> {
     let row = rows::find(&request.row)?;
-    let measured = (row.turn)(request.contender, request.plan);
-    let sample = measured.ok_or("no such contender in this row")?.map_err(|error| error.to_string())?;
+    let Some(measured) = (row.turn)(request.contender, request.plan) else { return Ok(()) };
+    let sample = measured.map_err(|error| error.to_string())?;
     let words: Vec<String> = sample.iter().map(f64::to_string).collect();
     println!("{}", words.join(" "));
     Ok(())

@@ -40,8 +40,7 @@ impl Outcome {
 
     /// The better peer's median.
     pub(crate) fn better_peer(&self, metric: Metric) -> Option<f64> {
-        let peers = [Contender::Tokio, Contender::Smol];
-        peers.into_iter().filter_map(|peer| self.value(peer, metric)).reduce(f64::min)
+        self.row.group.peers().filter_map(|peer| self.value(peer, metric)).reduce(f64::min)
     }
 
     /// How many times better kumihimo is than the better peer; below 1 it is worse.
@@ -72,7 +71,11 @@ pub(crate) fn run(args: &Args) -> Result<(), String> {
     }
     println!("{}", report::heading(args));
     let mut outcomes = Vec::with_capacity(args.rows.len());
+    let mut group = None;
     for &row in &args.rows {
+        if group.replace(row.group) != Some(row.group) {
+            println!("{}", report::columns(row.group, args));
+        }
         let outcome = contend(row, args);
         println!("{}", report::line(&outcome, args));
         outcomes.push(outcome);
@@ -85,7 +88,7 @@ pub(crate) fn run(args: &Args) -> Result<(), String> {
 /// All turns of one row.
 fn contend(row: Entry, args: &Args) -> Outcome {
     let mut samples: Vec<(Contender, Vec<Sample>)> =
-        args.contenders.iter().map(|&who| (who, Vec::new())).collect();
+        args.contenders_of(row.group).map(|who| (who, Vec::new())).collect();
     let mut notes = Vec::new();
     for _ in 0..args.rounds.min(row.most_rounds) {
         // Who fails, or has no such row, is out of it.

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::family;
+
 /// What one turn of one contender measured: a value per metric of the row, in the row's order.
 pub(crate) type Sample = Vec<f64>;
 
@@ -12,7 +14,8 @@ pub(crate) type Sample = Vec<f64>;
 pub(crate) enum Metric {
     /// Nanoseconds of wall time per operation.
     Wall,
-    /// Nanoseconds of CPU time of the whole process, user and system, per operation.
+    /// Nanoseconds of CPU time of the whole process, user and system, per operation; of the process pools' rows, of
+    /// the processes that it started too.
     Cpu,
     /// Median latency or lateness, in nanoseconds.
     P50,
@@ -79,18 +82,30 @@ pub(crate) struct Stopwatch {
     wall: Instant,
     /// The process's CPU time at that moment.
     cpu: Duration,
+    /// That of the processes that it had started, if they count.
+    family: Option<Duration>,
 }
 
 impl Stopwatch {
     /// Starts now.
     pub(crate) fn start() -> Stopwatch {
-        Stopwatch { cpu: process_cpu(), wall: Instant::now() }
+        Stopwatch { family: None, cpu: process_cpu(), wall: Instant::now() }
+    }
+
+    /// Starts now; the CPU time will be that of this process and of those that it has started and that live when
+    /// the time is taken.
+    pub(crate) fn of_family() -> Stopwatch {
+        // Looking at the others takes time, which is not to count.
+        Stopwatch { family: Some(family::cpu()), ..Stopwatch::start() }
     }
 
     /// Wall and CPU nanoseconds per operation since the start.
     pub(crate) fn per(&self, operations: usize) -> Sample {
         let wall = self.wall.elapsed();
-        let cpu = process_cpu().saturating_sub(self.cpu);
+        let mut cpu = process_cpu().saturating_sub(self.cpu);
+        if let Some(before) = self.family {
+            cpu += family::cpu().saturating_sub(before);
+        }
         [wall, cpu].map(|time| time.as_nanos() as f64 / operations as f64).to_vec()
     }
 }

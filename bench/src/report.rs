@@ -6,7 +6,8 @@ use crate::args::Args;
 use crate::contest::{Contest, Outcome};
 use crate::machine;
 use crate::measure::{Metric, Scale};
-use crate::rows::Entry;
+use crate::pools::cpython;
+use crate::rows::{Entry, Group};
 use crate::runtimes::Contender;
 
 /// The tables, by what their rows measure.
@@ -17,21 +18,30 @@ const LATENCIES: &[Metric] = &[Metric::P50, Metric::P99, Metric::P999];
 const RESOURCES: &[Metric] = &[Metric::Bytes, Metric::IdleCpu];
 
 /// The peers' packages that a reader may want to know the version of.
-const PACKAGES: &[&str] = &["tokio", "smol", "async-executor", "async-io", "blocking", "polling"];
+const PACKAGES: &[&str] =
+    &["tokio", "smol", "async-executor", "async-io", "blocking", "polling", "procspawn"];
 
 /// The first lines on the terminal.
 pub(crate) fn heading(args: &Args) -> String {
     let workers = args.workers;
-    let columns: Vec<_> = args.contenders.iter().map(|contender| contender.name()).collect();
     format!(
-        "{}; {workers} workers; {}; {} rounds, medians{}\n{}\nns per operation, wall / CPU; {}; ratio: better peer / kumihimo",
+        "{}; {workers} workers; {}; {} rounds, medians{}\n{}",
         machine::describe(),
         machine::today(),
         args.rounds,
         if args.scale == Scale::Quick { "; QUICK: not to be quoted" } else { "" },
         versions(),
-        columns.join(", "),
     )
+}
+
+/// The line before the rows of a group on the terminal.
+pub(crate) fn columns(group: Group, args: &Args) -> String {
+    let columns: Vec<_> = args.contenders_of(group).map(Contender::name).collect();
+    let whose = match group {
+        Group::Runtimes => "",
+        Group::ProcessPools => " (of all processes)",
+    };
+    format!("ns per operation, wall / CPU{whose}; {}; ratio: better peer / kumihimo", columns.join(", "))
 }
 
 /// One row on the terminal.
@@ -46,10 +56,13 @@ pub(crate) fn line(outcome: &Outcome, args: &Args) -> String {
             line.push('\n');
         }
         let _ = write!(line, "{:24}", outcome.row.name);
-        for &contender in &args.contenders {
+        for contender in args.contenders_of(outcome.row.group) {
             let _ = write!(line, " | {:>24}", cell(outcome, contender, &metrics));
         }
         let _ = write!(line, " | {}", ratios(outcome, &metrics));
+    }
+    if let Some(rates) = rates(outcome) {
+        let _ = write!(line, "\n  = {rates}");
     }
     for note in &outcome.notes {
         let _ = write!(line, "\n  ! {note}");
@@ -93,17 +106,17 @@ Written by `cargo run --release -p kumihimo-bench -- --write`; do not edit.
     page +=
         "## Time per operation\n\nNanoseconds, wall / CPU (user and system, of the whole process), medians. ";
     page += "The ratio is the better peer's figure over kumihimo's: above 1 kumihimo needs less.\n\n";
-    page +=
-        &table(outcomes, TIMES, &[Contender::Kumihimo, Contender::Tokio, Contender::Smol, Contender::Epoll]);
+    page += &table(outcomes, Group::Runtimes, TIMES);
     if let Some(mean) = scheduling_mean(outcomes) {
         let _ = write!(page, "\n{mean}.\n");
     }
     page += &distance(outcomes);
     page += "\n## Latency and lateness\n\np50 / p99 / p99.9, medians over the rounds. For `timers_fire`: how long after its deadline a ";
     page += "task runs again.\n\n";
-    page += &table(outcomes, LATENCIES, &[Contender::Kumihimo, Contender::Tokio, Contender::Smol]);
+    page += &table(outcomes, Group::Runtimes, LATENCIES);
     page += "\n## Memory and idle CPU\n\n";
-    page += &table(outcomes, RESOURCES, &[Contender::Kumihimo, Contender::Tokio, Contender::Smol]);
+    page += &table(outcomes, Group::Runtimes, RESOURCES);
+    page += &process_pools(outcomes);
     page += "\n## The work\n\n| row | operation | work |\n|---|---|---|\n";
     for Outcome { row, .. } in outcomes {
         let _ = writeln!(page, "| {} | {} | {} |", row.name, row.operation, row.work);
@@ -117,6 +130,44 @@ Written by `cargo run --release -p kumihimo-bench -- --write`; do not edit.
         }
     }
     page
+}
+
+/// The section about process pools; nothing if they were not measured.
+fn process_pools(outcomes: &[Outcome]) -> String {
+    let of_pools: Vec<_> =
+        outcomes.iter().filter(|outcome| outcome.row.group == Group::ProcessPools).collect();
+    if of_pools.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from(
+        "
+## Process pools
+
+`ProcessPoolExecutor`, CPython's `concurrent.futures.ProcessPoolExecutor` and procspawn's `Pool`, each with 2 processes.
+Nanoseconds per operation, wall / CPU, medians. CPU time is that of the program and of all the processes that it has
+started, as the scheduler counts it (`/proc/PID/task/*/schedstat`), so also in CPython's rows.
+
+",
+    );
+    text += &table(outcomes, Group::ProcessPools, TIMES);
+    text += "\nThe same as rates, more is better (1 MB = 1 000 000 bytes):\n\n";
+    for (outcome, rates) in of_pools.iter().filter_map(|outcome| Some((outcome, rates(outcome)?))) {
+        let _ = writeln!(text, "- {}: {rates}", outcome.row.name);
+    }
+    text += "\nThe latency of one call, from `submit` to its result, p50 / p99 / p99.9:\n\n";
+    text += &table(outcomes, Group::ProcessPools, LATENCIES);
+    text
+}
+
+/// What the contenders of a row get done in a second.
+fn rates(outcome: &Outcome) -> Option<String> {
+    let rate = outcome.row.rate?;
+    let figures = outcome.row.group.contenders().iter().filter_map(|&contender| {
+        let per_second = rate.per_operation * 1e9 / outcome.value(contender, Metric::Wall)?;
+        per_second.is_finite().then(|| format!("{} {per_second:.0}", contender.name()))
+    });
+    let figures: Vec<_> = figures.collect();
+    (!figures.is_empty()).then(|| format!("{} {}", figures.join(", "), rate.unit))
 }
 
 /// How it is measured.
@@ -139,23 +190,33 @@ wake twice a second; the turns after it would pay for that). kumihimo's calls ar
 they are submitted before they are awaited, and `to_thread` in `blocking_one`. In the latency rows the client is a plain
 thread that sends its next message after the answer to the last one, so a stall counts once. Bare epoll: as many threads as workers, each with both ends of its
 share of the connections, edge-triggered, registered once.
+
+The process pools run in a fresh process for each turn, too. Their processes are started and warm when the timed part begins,
+but for `process_pool_spawn` and `process_pool_forkserver`, in which a pool starts one process (procspawn's all). CPython's
+programs are `bench/python/process_pool.py`, which takes the wall time; for calls the faster of the pool's own futures and of
+asyncio's `run_in_executor` with `gather` counts, in each turn. kumihimo's calls are awaited by tasks of its runtime with 2
+workers; procspawn's are joined by a thread, in the rows with 1 MiB by 4 threads. In `process_pool_1MiB` kumihimo's and
+procspawn's clients make an argument for each call (a `Vec` is given away with it), CPython's send the same object again.
 ",
         parked(contest)
     )
 }
 
-/// One table: the rows that measure what `metrics` lists.
-fn table(outcomes: &[Outcome], metrics: &[Metric], contenders: &[Contender]) -> String {
+/// One table: the rows of a group that measure what `metrics` lists.
+fn table(outcomes: &[Outcome], group: Group, metrics: &[Metric]) -> String {
+    // Bare epoll has been timed only.
+    let is_shown = |contender: &&Contender| metrics == TIMES || **contender != Contender::Epoll;
+    let contenders: Vec<_> = group.contenders().iter().filter(is_shown).copied().collect();
     let names: Vec<_> = contenders.iter().map(|contender| contender.name()).collect();
     let mut text =
         format!("| row | {} | ratio |\n|---|{}---|\n", names.join(" | "), "---:|".repeat(names.len()));
-    for outcome in outcomes {
+    for outcome in outcomes.iter().filter(|outcome| outcome.row.group == group) {
         let metrics = shared(&outcome.row, metrics);
         if metrics.is_empty() {
             continue;
         }
         let _ = write!(text, "| {} |", outcome.row.name);
-        for &contender in contenders {
+        for &contender in &contenders {
             let _ = write!(text, " {} |", cell(outcome, contender, &metrics));
         }
         let _ = writeln!(text, " {} |", ratios(outcome, &metrics));
@@ -234,5 +295,34 @@ fn parked(contest: &Contest) -> String {
 fn versions() -> String {
     let versions: Vec<_> =
         PACKAGES.iter().map(|package| format!("{package} {}", machine::version(package))).collect();
-    versions.join(", ")
+    versions.join(", ") + &cpython::version().map(|version| format!(", {version}")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows;
+
+    #[test]
+    fn process_pools_have_tables_of_their_own() {
+        let row = |name| rows::find(name).expect("there is one");
+        let pools = vec![
+            (Contender::Kumihimo, vec![100.0, 200.0]),
+            (Contender::CPython, vec![1000.0, 1500.0]),
+            (Contender::Procspawn, vec![500.0, 400.0]),
+        ];
+        let runtimes =
+            vec![(Contender::Kumihimo, vec![100.0, 200.0]), (Contender::Tokio, vec![300.0, 400.0])];
+        let outcomes = [Outcome::of(row("spawn_join"), runtimes), Outcome::of(row("process_pool"), pools)];
+        let text = process_pools(&outcomes);
+        assert!(text.contains("| row | kumihimo | cpython | procspawn | ratio |"), "{text}");
+        assert!(
+            text.contains("| process_pool | 100 / 200 | 1000 / 1500 | 500 / 400 | 5.00 / 2.00 |"),
+            "{text}"
+        );
+        assert!(text.contains("kumihimo 10000000, cpython 1000000, procspawn 2000000 calls/s"), "{text}");
+        let others = table(&outcomes, Group::Runtimes, TIMES);
+        assert!(others.contains("spawn_join") && !others.contains("process_pool"), "{others}");
+        assert!(process_pools(&outcomes[..1]).is_empty());
+    }
 }

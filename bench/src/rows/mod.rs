@@ -10,6 +10,7 @@ mod idle;
 mod io_latency;
 mod memory;
 mod ping_pong;
+mod process_pool;
 mod spawn_await_one;
 mod spawn_join;
 mod spawn_many;
@@ -60,6 +61,40 @@ pub(crate) trait Row: 'static {
     }
 }
 
+/// Which contenders a row is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Group {
+    /// The runtimes.
+    Runtimes,
+    /// The process pools.
+    ProcessPools,
+}
+
+impl Group {
+    /// Whose figures its rows show, in the order of the columns.
+    pub(crate) fn contenders(self) -> &'static [Contender] {
+        match self {
+            Group::Runtimes => &[Contender::Kumihimo, Contender::Tokio, Contender::Smol, Contender::Epoll],
+            Group::ProcessPools => &[Contender::Kumihimo, Contender::CPython, Contender::Procspawn],
+        }
+    }
+
+    /// Those that kumihimo is compared with; epoll is a limit.
+    pub(crate) fn peers(self) -> impl Iterator<Item = Contender> {
+        let is_peer = |contender: &Contender| !matches!(contender, Contender::Kumihimo | Contender::Epoll);
+        self.contenders().iter().copied().filter(is_peer)
+    }
+}
+
+/// What there is more of per second the better, beside the time of an operation.
+#[derive(Clone, Copy)]
+pub(crate) struct Rate {
+    /// Its name.
+    pub(crate) unit: &'static str,
+    /// How much of it an operation is.
+    pub(crate) per_operation: f64,
+}
+
 /// A row with its types erased.
 #[derive(Clone, Copy)]
 pub(crate) struct Entry {
@@ -69,8 +104,12 @@ pub(crate) struct Entry {
     pub(crate) operation: &'static str,
     /// `Row::WORK`.
     pub(crate) work: &'static str,
+    /// Who can take part.
+    pub(crate) group: Group,
     /// `Row::METRICS`.
     pub(crate) metrics: &'static [Metric],
+    /// What else its time is told as.
+    pub(crate) rate: Option<Rate>,
     /// `Row::SCHEDULING`.
     pub(crate) scheduling: bool,
     /// `Row::FRESH_PROCESS`.
@@ -85,7 +124,7 @@ pub(crate) struct Entry {
 
 /// All rows, in the order of the table.
 pub(crate) fn all() -> Vec<Entry> {
-    vec![
+    let mut all = vec![
         entry::<spawn_many::Local>(),
         entry::<spawn_many::RemoteIdle>(),
         entry::<spawn_many::RemoteBusy>(),
@@ -110,7 +149,9 @@ pub(crate) fn all() -> Vec<Entry> {
         entry::<io_latency::UnderCpu2>(),
         entry::<memory::Memory>(),
         entry::<idle::Idle>(),
-    ]
+    ];
+    all.extend(process_pool::all());
+    all
 }
 
 /// The row called `name`.
@@ -127,7 +168,9 @@ fn entry<W: Row>() -> Entry {
         name: W::NAME,
         operation: W::OPERATION,
         work: W::WORK,
+        group: Group::Runtimes,
         metrics: W::METRICS,
+        rate: None,
         scheduling: W::SCHEDULING,
         fresh_process: W::FRESH_PROCESS,
         workers: W::WORKERS,
@@ -146,6 +189,7 @@ fn turn<W: Row>(contender: Contender, plan: Plan) -> Option<Measured> {
         Contender::Tokio => Some(hosted::<Tokio, W>(plan)),
         Contender::Smol => Some(hosted::<Smol, W>(plan)),
         Contender::Epoll => bare::<W>(plan),
+        Contender::CPython | Contender::Procspawn => None,
     }
 }
 

@@ -111,12 +111,22 @@ pub(crate) enum Contender {
     Smol,
     /// No runtime: the limit, for the rows that have one.
     Epoll,
+    /// The first peer of the process pool: CPython's `concurrent.futures`.
+    CPython,
+    /// The second one.
+    Procspawn,
 }
 
 impl Contender {
     /// All that this program was built with.
     pub(crate) fn all() -> Vec<Contender> {
-        let mut all = vec![Contender::Tokio, Contender::Smol, Contender::Epoll];
+        let mut all = vec![
+            Contender::Tokio,
+            Contender::Smol,
+            Contender::Epoll,
+            Contender::CPython,
+            Contender::Procspawn,
+        ];
         if cfg!(feature = "kumihimo") {
             all.insert(0, Contender::Kumihimo);
         }
@@ -137,6 +147,8 @@ impl Contender {
             Contender::Tokio => "tokio",
             Contender::Smol => "smol",
             Contender::Epoll => "epoll",
+            Contender::CPython => "cpython",
+            Contender::Procspawn => "procspawn",
         }
     }
 }
