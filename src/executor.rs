@@ -17,6 +17,11 @@ use crate::event_loop::EventLoop;
 
 /// An executor for [`EventLoop::run_in_executor`]: `None`, the loop's default executor; a `&ThreadPoolExecutor`; or a
 /// reference to any other [`Executor`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no executor that closures can be given to",
+    note = "there are `None`, `&ThreadPoolExecutor` and references to what implements `Executor`",
+    note = "for a `ProcessPoolExecutor` there is `event_loop.run_in_process(&pool, f, argument)`"
+)]
 pub trait IntoExecutor {
     /// Submits the function.
     #[doc(hidden)]

@@ -31,6 +31,7 @@
 //! | clean up | [`catch_cancelled`], [`finally`], [`CancelledError`] |
 //! | wait for time | [`sleep`], [`sleep_until`], [`sleep_with`], [`interval`], [`yield_now`], [`clock`] |
 //! | call blocking code | [`to_thread`], [`ThreadPoolExecutor`], [`EventLoop::run_in_executor`], [`Executor`] |
+//! | compute in other processes | [`ProcessPoolExecutor`], [`EventLoop::run_in_process`], [`process`] |
 //! | use the loop | [`get_running_loop`], [`EventLoop`], [`run_coroutine_threadsafe`] |
 //! | do I/O | [`net`], [`Async`] |
 //!
@@ -40,6 +41,7 @@
 //! |---|---|---|
 //! | `macros` | yes | `#[kumihimo::main]`, `#[kumihimo::test]` |
 //! | `net` | yes | [`net`]: TCP listeners and streams, signals |
+//! | `process-pool` | yes | [`ProcessPoolExecutor`], [`process`]: functions in other processes; brings serde |
 //! | `hyper` | no | [`hyper`]: hyper's `rt` traits |
 //!
 //! # Coming from asyncio
@@ -153,12 +155,9 @@ pub mod task {
     pub use kumihimo_executor::TaskBuilder as Builder;
 }
 
-/// Functions in other processes: feature `process-pool`.
 #[cfg(feature = "process-pool")]
-pub mod process {
-    pub use kumihimo_blocking_pool::process::*;
-}
-
+#[doc(inline)]
+pub use kumihimo_blocking_pool::process;
 #[cfg(feature = "process-pool")]
 pub use kumihimo_blocking_pool::process::{BrokenProcessPool, ProcessError, ProcessPoolExecutor};
 

@@ -55,4 +55,23 @@ impl EventLoop {
     {
         self.create_task(pool.submit(f, argument))
     }
+
+    /// As [`run_in_process`](Self::run_in_process), for a function without arguments.
+    ///
+    /// # Panics
+    ///
+    /// If the loop is closed.
+    #[doc(alias = "asyncio.loop.run_in_executor")]
+    #[must_use = "dropping a Task detaches it; await it, or use `drop` or `let _detached =` to say that this is meant"]
+    #[track_caller]
+    pub fn run_in_process0<R>(
+        &self,
+        pool: &ProcessPoolExecutor,
+        f: fn() -> R,
+    ) -> Task<Result<R, ProcessError>>
+    where
+        R: Serialize + DeserializeOwned + Send + 'static,
+    {
+        self.create_task(pool.submit0(f))
+    }
 }

@@ -42,7 +42,7 @@ fn work(argument: Vec<u64>) -> (u64, Vec<u64>) {
 
 /// Now and then more than a socket takes at once.
 fn argument(n: u64) -> Vec<u64> {
-    vec![n; if n % 100 == 0 { 50_000 } else { 3 }]
+    vec![n; if n.is_multiple_of(100) { 50_000 } else { 3 }]
 }
 
 /// What has become of the calls.
@@ -65,7 +65,7 @@ fn a_campaign_of_kills_fails_the_calls_that_it_hits_and_no_other() {
         assert!(count.broken <= kills, "{} calls failed of {kills} kills", count.broken);
         assert!(count.waiting <= kills / 3, "{} calls failed without a process", count.waiting);
         assert!(kills >= 20 && count.broken > 0, "{kills} kills hit {} calls", count.broken);
-        wait_until(|| (descriptors(), children()) == before);
+        wait_until(|| descriptors() <= before.0 && children() == before.1);
         println!(
             "{method:?}: {kills} kills; {} calls answered, {} failed in their process, {} without one",
             count.answered, count.broken, count.waiting
@@ -152,9 +152,11 @@ fn nothing_is_left_of_pools_however_they_end() {
         }
     };
     round();
+    // The last processes of a round may still be about to end.
+    wait_until(|| children().is_empty());
     let before = descriptors();
     round();
-    wait_until(|| descriptors() == before && children().is_empty());
+    wait_until(|| descriptors() <= before && children().is_empty());
 }
 
 #[test]
@@ -200,6 +202,39 @@ fn a_parent() {
         println!("workers: {}", pool.pids().iter().map(u32::to_string).collect::<Vec<_>>().join(" "));
         asyncio::sleep(Duration::from_secs(60)).await;
     });
+}
+
+#[test]
+fn ctrl_c_is_not_for_workers_not_even_for_those_that_are_being_started() {
+    let _alone = alone();
+    for method in [StartMethod::Spawn, StartMethod::ForkServer] {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let interrupter = thread::spawn({
+            let is_over = is_over.clone();
+            move || {
+                let mut interrupted = HashSet::new();
+                while !is_over.load(Relaxed) {
+                    for pid in children() {
+                        // It may have been reaped since.
+                        let _ = kill_process(Pid::from_raw(pid as i32).unwrap(), Signal::INT);
+                        interrupted.insert(pid);
+                    }
+                }
+                interrupted.len()
+            }
+        });
+        asyncio::run(async {
+            let builder = ProcessPoolExecutor::builder().max_workers(2).max_tasks_per_child(1);
+            let pool = builder.start_method(method).build().unwrap();
+            for n in pool.map(work, (0..100).map(|n| vec![n])).await.unwrap() {
+                assert!(n.0 < 10_000);
+            }
+            pool.shutdown(true, false).await;
+        });
+        is_over.store(true, Relaxed);
+        let interrupted = interrupter.join().unwrap();
+        assert!(interrupted >= 1, "nobody was interrupted");
+    }
 }
 
 #[test]

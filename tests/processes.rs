@@ -154,6 +154,7 @@ fn an_initializer_that_panics_breaks_the_pool() {
                 for call in calls {
                     let text = broken(call.await).to_string();
                     assert!(text.contains("the pool's initializer panicked: no database"), "{text}");
+                    assert!(!text.contains('\n'), "{text}");
                 }
                 let text = broken(pool.submit(square, 1).await).to_string();
                 assert!(text.contains("submitted later"), "{text}");
@@ -174,13 +175,19 @@ fn a_panic_travels_and_the_pool_goes_on() {
             assert_eq!(panic.message(), "3 is too much");
             assert!(panic.location().unwrap().contains("tests/processes.rs"), "{:?}", panic.location());
             assert!(panic.backtrace().unwrap().contains("fails"), "{:?}", panic.backtrace());
+            let error = ProcessError::Panicked(panic);
+            assert!(!error.to_string().contains('\n'), "{error}");
+            assert!(format!("{error:#}").contains("fails"), "{error:#}");
             assert_eq!(pool.submit(square, 3).await.unwrap(), 9);
         },
     );
 }
 
-/// How processes die, and what is to be known of it: status, signal.
-const DEATHS: [(fn(i32), i32, Option<i32>, Option<i32>); 5] = [
+/// A function that dies, its argument, the status and the signal.
+type Death = (fn(i32), i32, Option<i32>, Option<i32>);
+
+/// How processes die, and what is to be known of it.
+const DEATHS: [Death; 5] = [
     (exit, 3, Some(3), None),
     (|_| process::abort(), 0, None, Some(libc::SIGABRT)),
     (kill_self, libc::SIGKILL, None, Some(libc::SIGKILL)),
@@ -214,6 +221,7 @@ fn a_death_fails_its_own_call_only_where_processes_are_restarted() {
                 let death = broken(pool.submit(f, argument).await);
                 assert_eq!((death.exit_code(), death.signal()), (code, signal), "{death}");
                 assert!(death.is_own() && death.function().is_some(), "{death}");
+                assert!(death.submitted_at().unwrap().file().ends_with("processes.rs"), "{death}");
                 assert_eq!(other.await.unwrap(), 30);
                 assert_eq!(pool.submit(square, 4).await.unwrap(), 16);
             }
@@ -507,7 +515,8 @@ fn a_pool_outlives_its_loop() {
         });
         // Awaited in another loop, while the first has ended in the middle of it.
         assert_eq!(asyncio::run(call).unwrap(), 100);
-        assert_eq!(asyncio::run(pool.submit0(pid)).unwrap_err().to_string().contains("no loop runs"), true);
+        let error = asyncio::run(pool.submit0(pid)).unwrap_err().to_string();
+        assert!(error.contains("no loop runs"), "{error}");
         assert_eq!(asyncio::run(async { pool.submit0(pid).await }).unwrap(), pid_before);
         asyncio::run(pool.shutdown(true, false));
     }
@@ -518,10 +527,11 @@ fn a_loop_that_stands_still_holds_nobody_up() {
     let pool = ProcessPoolExecutor::new(1).unwrap();
     let first = asyncio::Runner::builder().current_thread().build().unwrap();
     let pid_first = first.run(async { pool.submit0(pid).await.unwrap() }).unwrap();
-    let call = first.run(async { pool.submit(nap, 20) }).unwrap();
+    let mut call = None;
+    first.run(async { call = Some(pool.submit(nap, 20)) }).unwrap();
     let second = asyncio::Runner::builder().worker_threads(2).build().unwrap();
     assert_eq!(second.run(async { pool.submit0(pid).await.unwrap() }).unwrap(), pid_first);
-    assert_eq!(first.run(call).unwrap().unwrap(), 20);
+    assert_eq!(first.run(call.unwrap()).unwrap().unwrap(), 20);
     assert_eq!(first.run(async { pool.submit0(pid).await.unwrap() }).unwrap(), pid_first);
 }
 

@@ -149,6 +149,33 @@ impl Drop for Bomb {
 
 // === scheduling ===
 
+/// A main task that created one task a turn, and gave way, was in step with the turns of the two queues: the other tasks never ran.
+#[test]
+fn a_ready_task_runs_beside_a_main_task_with_a_rhythm() {
+    for tasks_per_turn in 0..4 {
+        on_one_thread(async || {
+            let ran = Arc::new(AtomicBool::new(false));
+            let other = create_task({
+                let ran = ran.clone();
+                async move { ran.store(true, SeqCst) }
+            });
+            for _ in 0..1000 {
+                if ran.load(SeqCst) {
+                    break;
+                }
+                for _ in 0..tasks_per_turn {
+                    drop(create_task(async {}));
+                }
+                yield_now().await;
+            }
+            assert!(ran.load(SeqCst), "it has not run in 1000 turns");
+            other.await;
+        });
+    }
+}
+
+// === scheduling ===
+
 /// Polls that end by a spent budget, one after the other, were taken for a future that ignores it, and the budget lifted.
 #[test]
 fn the_budget_is_enforced_however_often_it_was_spent() {

@@ -33,6 +33,9 @@ use crate::slot::{Run, Slot};
 /// # Ok::<(), Box<dyn Error>>(())
 /// ```
 #[doc(alias = "concurrent.futures.Executor")]
+#[diagnostic::on_unimplemented(
+    note = "a `ProcessPoolExecutor` runs no closures: it has `submit(f, argument)`, and loops have `run_in_process`"
+)]
 pub trait Executor {
     /// Takes a job, to be run soon, or refuses it. It should not block.
     ///

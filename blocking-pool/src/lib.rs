@@ -20,6 +20,8 @@
 //! - An [`Executor`] is whatever else runs such functions; [`submit_to`] hands it one.
 //! - A loop makes a pool its [default executor](DefaultExecutor) with [`enter`]; [`to_thread`] finds it there.
 //!
+//! The feature `process` adds the module `process`: functions in other processes.
+//!
 //! # Inside
 //!
 //! | file | concept |
@@ -35,6 +37,7 @@
 //! | `default_executor.rs`, `current.rs` | a loop's default pool, and which loop runs here |
 //! | `blocking.rs` | waiting without a loop |
 //! | `clock.rs` | a paused clock waits for open jobs |
+//! | `process/` | processes instead of threads, with a tour of its own |
 //! | `loom_models.rs` | the models of the slot, the crew and a pool that breaks |
 //!
 //! Left out on purpose: priorities, scoped (non-`'static`) jobs and interrupting a job that runs, which no system can do

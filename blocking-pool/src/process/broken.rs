@@ -1,7 +1,9 @@
 //! `BrokenProcessPool`: a process of the pool has died.
 
 use std::fmt;
+use std::panic::Location;
 
+use super::call::What;
 use super::child_process::Exit;
 
 /// A process of the pool ended before it had answered a call.
@@ -16,7 +18,7 @@ use super::child_process::Exit;
 /// }
 /// ```
 #[doc(alias = "concurrent.futures.process.BrokenProcessPool")]
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct BrokenProcessPool {
     /// The process that died.
     death: Death,
@@ -42,8 +44,8 @@ pub(super) enum During {
     Greeting(String),
     /// It waited for a call.
     Rest,
-    /// It ran this function.
-    Call(&'static str),
+    /// It ran this.
+    Call(What),
     /// It was answering, or should have been, and what it said was not understood.
     Nonsense(String),
 }
@@ -92,7 +94,15 @@ impl BrokenProcessPool {
     /// The function that it ran, by its type's name; `None` if it ran none.
     pub fn function(&self) -> Option<&'static str> {
         match self.death.during {
-            During::Call(function) => Some(function),
+            During::Call(what) => Some(what.function),
+            _ => None,
+        }
+    }
+
+    /// Where the call that it ran was submitted; `None` if it ran none.
+    pub fn submitted_at(&self) -> Option<&'static Location<'static>> {
+        match self.death.during {
+            During::Call(what) => Some(what.place),
             _ => None,
         }
     }
@@ -109,7 +119,7 @@ impl fmt::Display for BrokenProcessPool {
         if self.victim == Victim::Ended {
             write!(f, "the pool's owner ended process {pid} ")?;
             return match during {
-                During::Call(function) => write!(f, "while it ran `{function}` for this call"),
+                During::Call(what) => write!(f, "while it ran {what} for this call"),
                 _ => f.write_str("before it had answered this call"),
             };
         }
@@ -118,7 +128,7 @@ impl fmt::Display for BrokenProcessPool {
             During::Start => f.write_str("while it was started")?,
             During::Greeting(text) => write!(f, "while it was started: {text}")?,
             During::Rest => f.write_str("while it had nothing to do")?,
-            During::Call(function) => write!(f, "while it ran `{function}`")?,
+            During::Call(what) => write!(f, "while it ran {what}")?,
             During::Nonsense(text) => write!(f, "because it was not understood: {text}")?,
         }
         f.write_str(match self.victim {
@@ -129,6 +139,13 @@ impl fmt::Display for BrokenProcessPool {
                 "; this call was submitted later: make another pool, or build it with `OnCrash::Restart`"
             }
         })
+    }
+}
+
+// As text: what a `main` that returns it shows.
+impl fmt::Debug for BrokenProcessPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("BrokenProcessPool").field(&format_args!("{self}")).finish()
     }
 }
 

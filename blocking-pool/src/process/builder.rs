@@ -12,7 +12,7 @@ use super::pool::ProcessPoolExecutor;
 use super::roster::Config;
 use super::start::{StartMethod, Starter};
 use super::wire::{Hello, encode_hello};
-use super::{codec, hook, image};
+use super::{codec, image};
 
 /// The most bytes of an argument or a result, unless told otherwise: 1 GiB.
 const FRAME_LIMIT: u32 = 1 << 30;
@@ -91,6 +91,29 @@ impl ProcessPoolBuilder {
     }
 
     /// What each process calls before its first call. If it panics, the pool is broken.
+    ///
+    /// ```
+    /// use std::sync::OnceLock;
+    /// use kumihimo_blocking_pool::process::ProcessPoolExecutor;
+    ///
+    /// /// Read once in each process.
+    /// static WORDS: OnceLock<Vec<String>> = OnceLock::new();
+    ///
+    /// fn read_words() {
+    ///     let text = std::fs::read_to_string("/usr/share/dict/words").unwrap_or_default();
+    ///     WORDS.get_or_init(|| text.lines().map(str::to_owned).collect());
+    /// }
+    ///
+    /// fn is_word(word: String) -> bool {
+    ///     WORDS.get().expect("the initializer has run").contains(&word)
+    /// }
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = ProcessPoolExecutor::builder().initializer(read_words).build()?;
+    /// assert!(!pool.submit(is_word, "xyzzy".to_string()).await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn initializer(mut self, f: fn()) -> ProcessPoolBuilder {
         self.initializer =
             Some(Function::none(f).map(|f| (f, Vec::new())).map_err(InitializerError::Foreign));
@@ -117,6 +140,22 @@ impl ProcessPoolBuilder {
     }
 
     /// What the death of a process means. By default [`OnCrash::Break`].
+    ///
+    /// ```
+    /// use kumihimo_blocking_pool::process::{OnCrash, ProcessError, ProcessPoolExecutor};
+    ///
+    /// fn crash() {
+    ///     std::process::abort()
+    /// }
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = ProcessPoolExecutor::builder().max_workers(1).on_crash(OnCrash::Restart).build()?;
+    /// let (crash, other) = (pool.submit0(crash), pool.submit(u64::isqrt, 144));
+    /// assert!(matches!(crash.await, Err(ProcessError::Broken(death)) if death.signal() == Some(6)));
+    /// assert_eq!(other.await?, 12);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn on_crash(mut self, what: OnCrash) -> ProcessPoolBuilder {
         self.on_crash = what;
         self
@@ -135,7 +174,7 @@ impl ProcessPoolBuilder {
     /// If the initializer, or its argument, can't be sent to another process; if the platform does not know the start
     /// method.
     pub fn build(self) -> io::Result<ProcessPoolExecutor> {
-        hook::keep();
+        let starter = Starter::new(self.method)?;
         let initializer = match self.initializer {
             Some(Err(InitializerError::Foreign(error))) => return Err(io::Error::other(error.to_string())),
             Some(Err(InitializerError::Argument(error))) => {
@@ -144,11 +183,6 @@ impl ProcessPoolBuilder {
             Some(Ok(initializer)) => Some(initializer),
             None => None,
         };
-        if self.method == StartMethod::ForkServer && !cfg!(target_os = "linux") {
-            let text =
-                "the start method `ForkServer` needs Linux; use `StartMethod::Spawn`, which works everywhere";
-            return Err(io::Error::new(io::ErrorKind::Unsupported, text));
-        }
         let mut hello = Vec::new();
         encode_hello(
             &mut hello,
@@ -165,7 +199,7 @@ impl ProcessPoolBuilder {
             frame_limit: self.frame_limit,
             hello,
         };
-        Ok(ProcessPoolExecutor::from_parts(config, Starter::new(self.method)))
+        Ok(ProcessPoolExecutor::from_parts(config, starter))
     }
 }
 

@@ -1,6 +1,9 @@
 //! A call: its frame until it begins, its outcome when it has ended, and who waits for it.
 
+use std::any::type_name;
+use std::fmt;
 use std::mem;
+use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Poll, Waker};
 
@@ -18,12 +21,35 @@ const FAILED_DELIVERIES: u8 = 3;
 /// What a call ends with: the result, encoded.
 pub(super) type Outcome = Result<Vec<u8>, ProcessError>;
 
+/// What a call is for those who read an error.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct What {
+    /// The type of the function, by name: a function pointer has no other name.
+    pub(super) function: &'static str,
+    /// Where it was submitted.
+    pub(super) place: &'static Location<'static>,
+}
+
+impl What {
+    /// A call of this function by our caller's caller.
+    #[track_caller]
+    pub(super) fn here<F>(_: F) -> What {
+        What { function: type_name::<F>(), place: Location::caller() }
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` (submitted at {})", self.function, self.place)
+    }
+}
+
 /// A call, shared by its handle and by the pool.
 pub(super) struct Call {
     /// What answers to it carry.
     pub(super) number: u32,
-    /// The type of its function, by name.
-    pub(super) function: &'static str,
+    /// Its function, and who submitted it.
+    pub(super) what: What,
     inner: Mutex<Inner>,
 }
 
@@ -61,18 +87,18 @@ pub(super) enum Abandoned {
 }
 
 impl Call {
-    pub(super) fn new(number: u32, function: &'static str, frame: Vec<u8>, hold: Option<Hold>) -> Call {
-        Call::in_stage(number, function, Stage::Waiting(Arc::new(frame)), hold)
+    pub(super) fn new(number: u32, what: What, frame: Vec<u8>, hold: Option<Hold>) -> Call {
+        Call::in_stage(number, what, Stage::Waiting(Arc::new(frame)), hold)
     }
 
     /// A call that ended before it was submitted.
-    pub(super) fn ended(function: &'static str, error: ProcessError) -> Call {
-        Call::in_stage(0, function, Stage::Ended(Err(error)), None)
+    pub(super) fn ended(what: What, error: ProcessError) -> Call {
+        Call::in_stage(0, what, Stage::Ended(Err(error)), None)
     }
 
-    fn in_stage(number: u32, function: &'static str, stage: Stage, hold: Option<Hold>) -> Call {
+    fn in_stage(number: u32, what: What, stage: Stage, hold: Option<Hold>) -> Call {
         let inner = Inner { stage, waker: None, hold, is_abandoned: false, failed_deliveries: 0 };
-        Call { number, function, inner: Mutex::new(inner) }
+        Call { number, what, inner: Mutex::new(inner) }
     }
 
     /// Takes it off the queue, for this worker: gives the frame, unless it was withdrawn or has ended.

@@ -7,7 +7,7 @@ use super::panics::RemotePanic;
 
 /// Why a call in another process gave no value.
 ///
-/// What the function itself returns, an `Err` too, is a value.
+/// What the function itself returns, an `Err` too, is a value. With `{:#}` a panic is displayed with the stack of its process.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ProcessError {
@@ -33,7 +33,10 @@ pub enum ProcessError {
 impl fmt::Display for ProcessError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ProcessError::Panicked(panic) => write!(f, "the function panicked in its process: {panic}"),
+            ProcessError::Panicked(panic) => {
+                f.write_str("the function panicked in its process: ")?;
+                panic.fmt(f)
+            }
             ProcessError::Broken(broken) => broken.fmt(f),
             ProcessError::Cancelled => f.write_str("the process pool was shut down before the call began"),
             ProcessError::ShutDown => f.write_str(

@@ -70,8 +70,8 @@ impl<R: DeserializeOwned + 'static> Future for ProcessJob<R> {
         };
         Poll::Ready(outcome.and_then(|bytes| {
             codec::decode(&bytes).map_err(|error| {
-                let function = self.call.function;
-                ProcessError::Unsendable(format!("the result of `{function}` could not be decoded: {error}"))
+                let what = self.call.what;
+                ProcessError::Unsendable(format!("the result of {what} could not be decoded: {error}"))
             })
         }))
     }
@@ -90,7 +90,7 @@ impl<R> Drop for ProcessJob<R> {
 impl<R> fmt::Debug for ProcessJob<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProcessJob")
-            .field("function", &self.call.function)
+            .field("function", &self.call.what.function)
             .field("running", &self.running())
             .field("done", &self.done())
             .finish()

@@ -11,6 +11,7 @@ use futures_core::Stream;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::call::What;
 use super::error::ProcessError;
 use super::job::ProcessJob;
 use super::pool::ProcessPoolExecutor;
@@ -33,6 +34,7 @@ use super::pool::ProcessPoolExecutor;
 #[must_use = "nothing is submitted before the map is awaited or polled"]
 pub struct ProcessMap<I, A, R> {
     pool: ProcessPoolExecutor,
+    what: What,
     f: fn(A) -> R,
     /// `None` when the last item was submitted, or after an error.
     items: Option<I>,
@@ -53,9 +55,10 @@ where
     A: Serialize + DeserializeOwned + 'static,
     R: Serialize + DeserializeOwned + 'static,
 {
-    pub(super) fn new(pool: ProcessPoolExecutor, f: fn(A) -> R, items: I) -> ProcessMap<I, A, R> {
+    pub(super) fn new(pool: ProcessPoolExecutor, what: What, f: fn(A) -> R, items: I) -> ProcessMap<I, A, R> {
         ProcessMap {
             pool,
+            what,
             f,
             items: Some(items),
             chunksize: 1,
@@ -129,7 +132,7 @@ where
                 self.items = None;
             }
             if !chunk.is_empty() {
-                self.jobs.push_back(self.pool.submit_chunk(self.f, &chunk));
+                self.jobs.push_back(self.pool.submit_chunk(self.what, self.f, &chunk));
             }
         }
     }
@@ -145,6 +148,13 @@ where
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.poll_result(cx)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let items = self.items.as_ref().map_or((0, Some(0)), Iterator::size_hint);
+        // An error ends it early, and the last chunk may be smaller.
+        let under_way = self.jobs.len().saturating_mul(self.chunksize).saturating_add(self.ready.len());
+        (0, items.1.and_then(|most| most.checked_add(under_way)))
     }
 }
 

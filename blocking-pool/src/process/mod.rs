@@ -23,7 +23,7 @@
 //! | `error.rs`, `broken.rs`, `panics.rs` | what can go wrong |
 //! | `wire.rs`, `codec.rs` | frames, and what is in them |
 //! | `function.rs`, `image.rs` | how a function travels: its place in this program's code |
-//! | `start.rs`, `child_process.rs`, `zygote.rs`, `pass_fd.rs` | starting, signalling and reaping processes |
+//! | `start.rs`, `child_process.rs`, `zygote.rs`, `pass_fd.rs`, `signal_mask.rs` | starting, signalling and reaping processes |
 //! | `hook.rs`, `child/` | the worker's side |
 
 mod adopt;
@@ -50,6 +50,7 @@ mod pass_fd;
 mod pool;
 mod roster;
 mod shutdown;
+mod signal_mask;
 mod start;
 mod wire;
 mod worker;

@@ -5,7 +5,7 @@ use std::fmt;
 /// A panic of a call in a worker process.
 ///
 /// The value that was thrown stays in the worker; what travels is text: the message, the place, and the stack. It is
-/// displayed as the message and the place on one line, then the stack, if there is one.
+/// displayed as the message and the place; with `{:#}`, the stack follows on lines of its own.
 ///
 /// The stack is captured unless the environment variable `RUST_BACKTRACE` is `0`.
 ///
@@ -62,7 +62,9 @@ impl fmt::Display for RemotePanic {
         if let Some(location) = &self.location {
             write!(f, ", at {location}")?;
         }
-        if let Some(backtrace) = &self.backtrace {
+        if f.alternate()
+            && let Some(backtrace) = &self.backtrace
+        {
             write!(f, "\nstack of the worker:\n{}", backtrace.trim_end())?;
         }
         Ok(())
@@ -76,7 +78,8 @@ mod tests {
     #[test]
     fn display_has_what_is_known() {
         let full = RemotePanic::new("no".into(), Some("a.rs:1:2".into()), Some("0: f\n".into()));
-        assert_eq!(full.to_string(), "no, at a.rs:1:2\nstack of the worker:\n0: f");
+        assert_eq!(full.to_string(), "no, at a.rs:1:2");
+        assert_eq!(format!("{full:#}"), "no, at a.rs:1:2\nstack of the worker:\n0: f");
         assert_eq!(RemotePanic::new("no".into(), None, None).to_string(), "no");
     }
 }

@@ -1,6 +1,5 @@
 //! The pool as its users see it.
 
-use std::any::type_name;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -10,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::builder::ProcessPoolBuilder;
-use super::call::Call;
+use super::call::{Call, What};
 use super::codec;
 use super::error::ProcessError;
 use super::function::{ForeignFunction, Function};
@@ -111,20 +110,22 @@ impl ProcessPoolExecutor {
     ///
     /// Dropping the handle withdraws the call if it has not begun; see [`ProcessJob`].
     #[doc(alias = "concurrent.futures.Executor.submit")]
+    #[track_caller]
     pub fn submit<A, R>(&self, f: fn(A) -> R, argument: A) -> ProcessJob<R>
     where
         A: Serialize + DeserializeOwned + 'static,
         R: Serialize + DeserializeOwned + 'static,
     {
-        self.send(type_name::<fn(A) -> R>(), Function::one(f), &argument)
+        self.send(What::here(f), Function::one(f), &argument)
     }
 
     /// As [`submit`](Self::submit), for a function without arguments.
+    #[track_caller]
     pub fn submit0<R>(&self, f: fn() -> R) -> ProcessJob<R>
     where
         R: Serialize + DeserializeOwned + 'static,
     {
-        self.send(type_name::<fn() -> R>(), Function::none(f), &())
+        self.send(What::here(f), Function::none(f), &())
     }
 
     /// Has the pool call `f` with each item, and gives the results in the order of the items.
@@ -142,27 +143,28 @@ impl ProcessPoolExecutor {
     /// # }
     /// ```
     #[doc(alias = "concurrent.futures.Executor.map")]
+    #[track_caller]
     pub fn map<I, A, R>(&self, f: fn(A) -> R, items: I) -> ProcessMap<I::IntoIter, A, R>
     where
         I: IntoIterator<Item = A>,
         A: Serialize + DeserializeOwned + 'static,
         R: Serialize + DeserializeOwned + 'static,
     {
-        ProcessMap::new(self.clone(), f, items.into_iter())
+        ProcessMap::new(self.clone(), What::here(f), f, items.into_iter())
     }
 
     /// One call for several items.
-    pub(super) fn submit_chunk<A, R>(&self, f: fn(A) -> R, items: &Vec<A>) -> ProcessJob<Vec<R>>
+    pub(super) fn submit_chunk<A, R>(&self, what: What, f: fn(A) -> R, items: &Vec<A>) -> ProcessJob<Vec<R>>
     where
         A: Serialize + DeserializeOwned + 'static,
         R: Serialize + DeserializeOwned + 'static,
     {
-        self.send(type_name::<fn(A) -> R>(), Function::chunk(f), items)
+        self.send(what, Function::chunk(f), items)
     }
 
     fn send<A, R>(
         &self,
-        name: &'static str,
+        what: What,
         function: Result<Function, ForeignFunction>,
         argument: &A,
     ) -> ProcessJob<R>
@@ -171,18 +173,18 @@ impl ProcessPoolExecutor {
     {
         let roster = &self.owner.0;
         let number = roster.next_number();
-        let call = self.frame(number, name, function, argument).and_then(|frame| {
-            let call = Arc::new(Call::new(number, name, frame, clock::hold()));
+        let call = self.frame(number, what, function, argument).and_then(|frame| {
+            let call = Arc::new(Call::new(number, what, frame, clock::hold()));
             roster.submit(&call).map(|()| call)
         });
-        let call = call.unwrap_or_else(|error| Arc::new(Call::ended(name, error)));
+        let call = call.unwrap_or_else(|error| Arc::new(Call::ended(what, error)));
         ProcessJob::new(call, Arc::clone(roster))
     }
 
     fn frame<A: Serialize + 'static>(
         &self,
         number: u32,
-        name: &str,
+        what: What,
         function: Result<Function, ForeignFunction>,
         argument: &A,
     ) -> Result<Vec<u8>, ProcessError> {
@@ -191,7 +193,7 @@ impl ProcessPoolExecutor {
         let mut frame = Vec::new();
         encode_call_with(&mut frame, number.into(), function, |frame| codec::encode(argument, frame, limit))
             .map_err(|error| {
-                ProcessError::Unsendable(format!("the argument of `{name}` was not sent: {error}"))
+                ProcessError::Unsendable(format!("the argument of {what} was not sent: {error}"))
             })?;
         Ok(frame)
     }

@@ -372,7 +372,7 @@ impl Roster {
         state.ending += 1;
         let during = match &left.begun[..] {
             _ if !is_ready => During::Start,
-            [first, ..] => During::Call(first.function),
+            [first, ..] => During::Call(first.what),
             [] => During::Rest,
         };
         // After a death that may break the pool, that is decided first.

@@ -16,6 +16,7 @@ use super::child_process::ChildProcess;
 use super::claims::Claims;
 use super::hook::{self, Role, VARIABLE};
 use super::image;
+use super::signal_mask::SignalMask;
 
 #[cfg(target_os = "linux")]
 use super::zygote::Zygote;
@@ -29,7 +30,7 @@ use super::zygote::Zygote;
 ///
 /// | | starts from | a worker costs | works on |
 /// |---|---|---|---|
-/// | `Spawn` | the executable | loading the program, some milliseconds | all Unix systems |
+/// | `Spawn` | the executable | loading the program, about a millisecond | Linux, Android, FreeBSD |
 /// | `ForkServer` | a copy of the program that waits just before `main` | a `fork` of that, less than a millisecond | Linux 5.4 |
 ///
 /// What differs: workers of a `ForkServer` have the environment and the working directory that the pool's process had
@@ -77,34 +78,34 @@ pub(crate) struct Started {
 
 impl Starter {
     /// A starter that has started nothing.
-    pub(crate) fn new(method: StartMethod) -> Starter {
-        Starter {
-            method,
-            #[cfg(target_os = "linux")]
-            zygote: Mutex::new(None),
-        }
+    ///
+    /// # Errors
+    ///
+    /// Workers can't be started that way here; the text says why.
+    pub(crate) fn new(method: StartMethod) -> io::Result<Starter> {
+        let reason = if !image::KNOWN {
+            "process pools do not work on this platform: how to find the program's functions is not known"
+        } else if !hook::keep() {
+            "worker processes are copies of the main program, but the process pool is part of a shared library here; \
+             link it into the program itself"
+        } else if method == StartMethod::ForkServer && !cfg!(target_os = "linux") {
+            "the start method `ForkServer` needs Linux; use `Spawn`, which works here"
+        } else {
+            return Ok(Starter {
+                method,
+                #[cfg(target_os = "linux")]
+                zygote: Mutex::new(None),
+            });
+        };
+        Err(io::Error::new(io::ErrorKind::Unsupported, reason))
     }
 
     /// Starts a worker. Blocks for some milliseconds, but does not wait until the worker is ready.
     ///
     /// # Errors
     ///
-    /// The system does not allow another process, or the executable is not to be found, or the start method does not
-    /// exist here; the text says which.
+    /// The system does not allow another process, or the executable is not to be found; the text says which.
     pub(crate) fn start(&self) -> io::Result<Started> {
-        if !image::KNOWN {
-            return Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "process pools do not work on this platform: how to find the program's functions is not known",
-            ));
-        }
-        if !hook::keep() {
-            return Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "worker processes are copies of the main program, but the process pool is part of a shared library \
-                 here; link it into the program itself",
-            ));
-        }
         let (stream, theirs) = UnixStream::pair().map_err(explain("no socket for a worker process"))?;
         let claims = Claims::offer(&stream).map_err(explain("a worker process's socket does not work"))?;
         let process = match self.method {
@@ -137,10 +138,7 @@ impl Starter {
 
     #[cfg(not(target_os = "linux"))]
     fn fork(&self, _: UnixStream) -> io::Result<ChildProcess> {
-        Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "the start method `ForkServer` needs Linux; use `Spawn`, which works here",
-        ))
+        unreachable!("there is no starter of this kind here")
     }
 }
 
@@ -155,8 +153,11 @@ pub(super) fn execute(role: Role, socket: OwnedFd) -> io::Result<ChildProcess> {
     command.env(OsStr::from_bytes(VARIABLE.to_bytes()), OsStr::from_bytes(role.value().to_bytes()));
     // The only descriptor besides the two outputs that the process gets: all others are closed by `exec`.
     command.stdin(socket);
-    let child = command.spawn().map_err(explain("a worker process could not be started"))?;
-    Ok(ChildProcess::own(child))
+    // Ctrl-C goes to all processes of a terminal. The child inherits this, until it has a handler.
+    let mask = SignalMask::block(&[libc::SIGINT]);
+    let child = command.spawn();
+    mask.restore();
+    Ok(ChildProcess::own(child.map_err(explain("a worker process could not be started"))?))
 }
 
 /// The file of this program, whatever has become of its name.

@@ -43,6 +43,8 @@ pub(crate) struct Local {
     pub(crate) searching: Cell<bool>,
     /// Tasks that may still be taken from the LIFO slot in a row.
     pub(crate) lifo_left: Cell<u32>,
+    /// Which of the two queues the next look begins with.
+    pub(crate) pinned_first: Cell<bool>,
     /// Polls until the next look at time, readiness and the injector.
     pub(crate) until_look: Cell<u32>,
     /// Polls between two looks.
@@ -82,6 +84,7 @@ impl Local {
             dispatched: Cell::new(0),
             searching: Cell::new(false),
             lifo_left: Cell::new(0),
+            pinned_first: Cell::new(false),
             until_look: Cell::new(1),
             look_every: Cell::new(1),
             wary: Cell::new(0),

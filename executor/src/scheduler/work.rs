@@ -102,7 +102,8 @@ impl Local {
             self.queue.push(task);
         }
         self.lifo_left.set(LIFO_LIMIT);
-        let pinned_first = self.remote().polls() & 1 == 0;
+        // In turn, whatever ran in between: a program with a rhythm of its own must not find the same queue first each time.
+        let pinned_first = !self.pinned_first.replace(!self.pinned_first.get());
         let pinned = || self.pinned.borrow_mut().pop_front();
         if pinned_first { pinned().or_else(|| self.queue.pop()) } else { self.queue.pop().or_else(pinned) }
     }

@@ -31,7 +31,12 @@ pub(super) fn run(control: OwnedFd) -> UnixStream {
             Ok(Step::Next) => {}
             Ok(Step::Forked(socket)) => return socket,
             Ok(Step::End) => end(),
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => end(),
+            // The pool is gone, perhaps with a message of ours unread.
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) =>
+            {
+                end()
+            }
             Err(error) => die(BROKEN, &format!("the fork server can't go on: {error}")),
         }
     }

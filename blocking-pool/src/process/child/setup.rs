@@ -11,6 +11,7 @@ use rustix::io::{Errno, fcntl_dupfd_cloexec, fcntl_getfd};
 use rustix::net::sockopt;
 
 use crate::process::hook::{Role, VARIABLE};
+use crate::process::signal_mask;
 
 /// Makes the process what the role needs, and takes the socket from standard input.
 ///
@@ -31,7 +32,7 @@ pub(super) fn name(role: Role) {
     #[cfg(target_os = "linux")]
     {
         let name = match role {
-            Role::Worker => c"kumihimo-worker",
+            Role::Worker => c"kumihimo-proc",
             Role::Zygote => c"kumihimo-zygote",
         };
         // A name is a help for people; without it all works.
@@ -78,6 +79,8 @@ fn signals(role: Role) {
     if current(libc::SIGINT) != libc::SIG_IGN {
         action(libc::SIGINT, nothing as extern "C" fn(c_int) as libc::sighandler_t);
     }
+    // The pool has blocked it so that it would find the handler.
+    signal_mask::unblock(&[libc::SIGINT]);
     if role == Role::Zygote {
         // Where it is ignored, the kernel forgets how a child ended.
         action(libc::SIGCHLD, libc::SIG_DFL);

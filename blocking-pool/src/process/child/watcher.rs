@@ -1,12 +1,12 @@
 //! Ends the worker when the pool's process is gone, whatever the worker is doing.
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::unix::net::UnixStream;
-use std::ptr;
 use std::thread;
 
 use rustix::event::{PollFd, PollFlags, poll};
+
+use crate::process::signal_mask::SignalMask;
 
 /// The watcher calls one function, in a loop.
 const STACK: usize = 64 * 1024;
@@ -20,7 +20,7 @@ const STACK: usize = 64 * 1024;
 /// The system has no more threads.
 pub(super) fn start(socket: &'static UnixStream) -> io::Result<()> {
     // Signals are for the thread that runs the calls; a new thread inherits the mask.
-    let before = Mask::block_all();
+    let before = SignalMask::block_all();
     let started =
         thread::Builder::new().name("kumihimo-watch".to_string()).stack_size(STACK).spawn(|| watch(socket));
     before.restore();
@@ -37,29 +37,5 @@ fn watch(socket: &UnixStream) {
             // SAFETY: may be called at any time.
             unsafe { libc::_exit(0) };
         }
-    }
-}
-
-/// The signals that a thread had blocked.
-struct Mask(libc::sigset_t);
-
-impl Mask {
-    /// Blocks all signals for this thread.
-    fn block_all() -> Mask {
-        let mut all = MaybeUninit::uninit();
-        let mut before = MaybeUninit::uninit();
-        // SAFETY: `sigfillset` initializes its argument, which is then read; `pthread_sigmask` can't fail with a
-        // valid way of changing, and writes the mask that was.
-        unsafe {
-            libc::sigfillset(all.as_mut_ptr());
-            libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
-            Mask(before.assume_init())
-        }
-    }
-
-    /// Makes the mask what it was.
-    fn restore(self) {
-        // SAFETY: a mask that the system gave us.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, ptr::null_mut()) };
     }
 }

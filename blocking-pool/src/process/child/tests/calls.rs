@@ -106,7 +106,7 @@ fn failures_of_calls() {
 fn initializers() {
     static STATE: AtomicUsize = AtomicUsize::new(0);
     for method in BOTH {
-        let starter = Starter::new(method);
+        let starter = Starter::new(method).unwrap();
         let mut pool = Pool::silent(&starter);
         let set = Function::one(|n: usize| STATE.store(n, Ordering::SeqCst)).unwrap();
         assert_eq!(pool.hello(image::fingerprint(), Some((set, &[42]))), Answer::Ready);
@@ -130,7 +130,7 @@ fn initializers() {
 #[test]
 fn strangers_are_refused() {
     for method in BOTH {
-        let starter = Starter::new(method);
+        let starter = Starter::new(method).unwrap();
         let mut pool = Pool::silent(&starter);
         let answer = pool.hello(image::fingerprint() ^ 1, None);
         assert!(matches!(&answer, Answer::Refused(text) if text.contains("another build")), "{answer:?}");

@@ -21,7 +21,7 @@ fn deeper(depth: u64) -> u64 {
 #[test]
 fn deaths_tell_how() {
     for method in BOTH {
-        let starter = Starter::new(method);
+        let starter = Starter::new(method).unwrap();
         let death = |function: fn(()), exit: Exit| {
             let mut pool = Pool::with(&starter);
             assert_eq!((pool.ask(function, ()), pool.exit()), (Answer::End, exit));
@@ -68,7 +68,7 @@ fn a_closed_socket_ends_a_busy_worker() {
 #[test]
 fn many_workers_at_once() {
     for method in BOTH {
-        let starter = Starter::new(method);
+        let starter = Starter::new(method).unwrap();
         thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
@@ -92,7 +92,7 @@ fn many_workers_at_once() {
 
 #[test]
 fn a_killed_zygote_is_replaced_and_its_workers_go_on() {
-    let starter = Starter::new(StartMethod::ForkServer);
+    let starter = Starter::new(StartMethod::ForkServer).unwrap();
     let mut pool = Pool::with(&starter);
     let parent = |(): ()| std::os::unix::process::parent_id();
     let zygote = pool.value(parent, ());

@@ -63,7 +63,7 @@ impl Pool {
     }
 
     fn new(method: StartMethod) -> Pool {
-        Pool::with(&Starter::new(method))
+        Pool::with(&Starter::new(method).unwrap())
     }
 
     fn hello(&mut self, fingerprint: u64, initializer: Option<(Function, &[u8])>) -> Answer {

@@ -27,7 +27,7 @@ fn descriptors(_: ()) -> Vec<String> {
 fn a_worker_has_one_descriptor_of_its_own() {
     let _listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     for method in BOTH {
-        let starter = Starter::new(method);
+        let starter = Starter::new(method).unwrap();
         let mut pools: Vec<Pool> = (0..4).map(|_| Pool::with(&starter)).collect();
         for pool in &mut pools {
             let open = pool.value(descriptors, ());
@@ -53,7 +53,7 @@ fn the_program_is_as_it_is_in_the_pool() {
         assert!(pool.value(|(): ()| env::var("KUMIHIMO_PROCESS_POOL").is_err(), ()));
         assert_eq!(pool.value(|(): ()| env::current_dir().unwrap(), ()), env::current_dir().unwrap());
         let name = |(): ()| fs::read_to_string("/proc/self/comm").unwrap();
-        assert_eq!(pool.value(name, ()), "kumihimo-worker\n");
+        assert_eq!(pool.value(name, ()), "kumihimo-proc\n");
         assert_eq!(pool.value(|(): ()| CONSTRUCTED.load(Ordering::SeqCst), ()), 1);
         assert_eq!(pool.value(|(): ()| CONSTRUCTED_EARLY.load(Ordering::SeqCst), ()), 1);
     }
