@@ -26,7 +26,7 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | `slot.rs` | one job's allocation: who may touch what when; all the unsafe code |
+//! | `slot.rs` | one job's allocation: who may touch what when; all the unsafe code of threads' jobs |
 //! | `job.rs`, `map.rs`, `to_thread.rs`, `shutdown.rs` | the futures |
 //! | `job_error.rs`, `submit_error.rs` | how a job fails, and why one is not taken |
 //! | `queue.rs` | the FIFO of jobs that have not begun (crossbeam-channel) |
@@ -38,7 +38,8 @@
 //! | `blocking.rs` | waiting without a loop |
 //! | `clock.rs` | a paused clock waits for open jobs |
 //! | `process/` | processes instead of threads, with a tour of its own |
-//! | `loom_models.rs` | the models of the slot, the crew and a pool that breaks |
+//! | `turns.rs`, `hand.rs` | which calls a process has begun, and how the others are had back |
+//! | `loom_models.rs` | the models of the slot, the crew, a pool that breaks, and calls that are had back |
 //!
 //! Left out on purpose: priorities, scoped (non-`'static`) jobs and interrupting a job that runs, which no system can do
 //! safely.
@@ -51,6 +52,8 @@ mod crew;
 mod current;
 mod default_executor;
 mod executor;
+#[cfg(any(feature = "process", kumihimo_loom))]
+mod hand;
 mod job;
 mod job_error;
 #[cfg(all(test, kumihimo_loom))]
@@ -68,6 +71,8 @@ mod submit_error;
 mod sync;
 mod thread_pool;
 mod to_thread;
+#[cfg(any(feature = "process", kumihimo_loom))]
+mod turns;
 mod worker;
 
 pub use builder::Builder;

@@ -1,8 +1,10 @@
-//! Models of the slot's hand-over, of the crew's sleep and wake, and of initializers and the pool that breaks.
+//! Models of the slot's hand-over, of the crew's sleep and wake, of initializers and the pool that breaks, and of calls that
+//! were sent ahead to a process and are had back.
 //!
 //! Run: `RUSTFLAGS="--cfg kumihimo_loom" cargo test -p kumihimo-blocking-pool --release --lib loom`. The preemption
 //! bound and the time measured for it stand beside each model.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,8 +16,10 @@ use loom::sync::atomic::AtomicUsize as LoomUsize;
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
+use crate::hand::Hand;
 use crate::job::Job;
 use crate::slot::{Await, Run, Slot};
+use crate::turns::Turns;
 use crate::{JobError, ThreadPoolExecutor};
 
 /// Checks every schedule with at most so many preemptions.
@@ -330,5 +334,77 @@ fn pool_initializes_in_parallel() {
             block_on(job);
         }
         pool.shutdown(true, false).wait();
+    });
+}
+
+/// A process with its own thread: begins what it is sent, and answers.
+struct Process {
+    turns: Turns,
+    sent: Mutex<VecDeque<(u32, usize)>>,
+    answers: Mutex<VecDeque<usize>>,
+    /// How often each call was begun, here or elsewhere.
+    begun: [LoomUsize; 4],
+}
+
+impl Process {
+    fn new() -> Arc<Process> {
+        let begun = std::array::from_fn(|_| LoomUsize::new(0));
+        let (sent, answers) = (Mutex::new(VecDeque::new()), Mutex::new(VecDeque::new()));
+        Arc::new(Process { turns: Turns::new(), sent, answers, begun })
+    }
+
+    fn send(&self, hand: &mut Hand<usize>, call: usize) {
+        self.sent.lock().unwrap().push_back((hand.turn(), call));
+        hand.push(call);
+    }
+
+    /// Looks at the next thing that it was sent; false if there is none.
+    fn step(&self) -> bool {
+        let Some((turn, call)) = self.sent.lock().unwrap().pop_front() else { return false };
+        if self.turns.begin(turn) {
+            self.begun[call].fetch_add(1, Relaxed);
+            self.answers.lock().unwrap().push_back(call);
+        }
+        true
+    }
+
+    /// The pool has a call done elsewhere.
+    fn elsewhere(&self, calls: Vec<usize>) {
+        calls.into_iter().for_each(|call| drop(self.begun[call].fetch_add(1, Relaxed)));
+    }
+
+    /// The pool takes the answers that have come.
+    fn take_answers(&self, hand: &mut Hand<usize>) {
+        while let Some(answer) = self.answers.lock().unwrap().pop_front() {
+            assert_eq!(hand.answered(|call| *call == answer), Some(answer), "answers come in order");
+        }
+    }
+}
+
+/// Two calls are sent ahead and had back while they may begin; a third is sent in the next turn, and may be had back, too; a fourth is not.
+/// All schedules: 3 s.
+#[test]
+fn pool_has_calls_back() {
+    loom::model(|| {
+        let process = Process::new();
+        let mut hand = Hand::new();
+        process.send(&mut hand, 0);
+        process.send(&mut hand, 1);
+        let thread = thread::spawn({
+            let process = Arc::clone(&process);
+            move || (0..3).for_each(|_| drop(process.step()))
+        });
+        process.take_answers(&mut hand);
+        process.elsewhere(hand.recall(&process.turns));
+        process.send(&mut hand, 2);
+        process.take_answers(&mut hand);
+        process.elsewhere(hand.recall(&process.turns));
+        thread.join().unwrap();
+        process.send(&mut hand, 3);
+        while process.step() {}
+        process.take_answers(&mut hand);
+        assert_eq!(hand.len(), 0, "each call was answered or had back");
+        let begun = process.begun.each_ref().map(|begun| begun.load(Relaxed));
+        assert_eq!(begun, [1; 4], "each call was begun once");
     });
 }

@@ -45,6 +45,8 @@ const SLEEP: &str = "executor/src/sleep/mod.rs";
 const POOL_SLOT: &str = "blocking-pool/src/slot.rs";
 const POOL_WORKER: &str = "blocking-pool/src/worker.rs";
 const POOL_CREW: &str = "blocking-pool/src/crew.rs";
+const TURNS: &str = "blocking-pool/src/turns.rs";
+const HAND: &str = "blocking-pool/src/hand.rs";
 
 macro_rules! mutations {
     ($($name:literal $file:ident $model:literal: $right:literal => $wrong:literal;)*) => {
@@ -156,6 +158,15 @@ pub(crate) const MUTATIONS: &[Mutation] = mutations! {
         "let broken = self.initialize().err();" => "let _error = self.initialize();\n        let broken: Option<BrokenThreadPool> = None;";
     "initializing thread counts as searching" POOL_WORKER "pool_initializes_in_parallel":
         "self.answer(self.crew.found(|| self.is_provided_for()));\n        let result" => "self.crew.search();\n        let result";
+    "call of a past turn begins" TURNS "pool_has_calls_back":
+        "(claimed.turn == turn).then(" => "(claimed.turn >= turn).then(";
+    "turn that is not the next" TURNS "pool_has_calls_back":
+        "turn: claimed.turn.wrapping_add(1), ..claimed }" => "turn: claimed.turn, ..claimed }";
+    "calls are counted before the turn ends" HAND "pool_has_calls_back":
+        "        let claimed = turns.next();\n        self.turn = claimed.turn;\n        self.calls.split_off(self.begun_of(claimed.begun)).into()" =>
+        "        let begun = self.begun(turns);\n        self.turn = turns.next().turn;\n        self.calls.split_off(begun).into()";
+    "calls are sent with the turn before" HAND "pool_has_calls_back":
+        "self.turn = claimed.turn;" => "self.turn = claimed.turn.wrapping_sub(1);";
 };
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ impl Driver {
         if !line.is_ready || line.is_deaf {
             return Next::Nothing;
         }
-        let (calls, bytes) = self.worker.load();
+        let (calls, bytes) = self.worker.burden();
         let left = self.roster.may_serve(line.served).saturating_sub(calls);
         match line.wants(calls, bytes).min(left) {
             0 if calls == 0 => Next::Leave,

@@ -480,7 +480,7 @@ impl Roster {
 
     /// Has a worker end that no loop looks after, if it has nothing to do.
     pub(super) fn retire(self: &Arc<Self>, worker: &Arc<Worker>) {
-        let (calls, _) = worker.load();
+        let (calls, _) = worker.burden();
         let state = self.lock();
         let is_needed = calls > 0 || matches!(state.end, End::Open) || !state.is_drained();
         drop(state);

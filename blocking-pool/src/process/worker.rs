@@ -1,6 +1,5 @@
 //! A worker as its pool sees it: a process, the line to it, and the calls that it has.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -11,6 +10,7 @@ use super::child_process::ChildProcess;
 use super::claims::Claims;
 use super::line::Line;
 use super::wire;
+use crate::hand::Hand;
 
 /// One process of a pool.
 pub(super) struct Worker {
@@ -20,7 +20,7 @@ pub(super) struct Worker {
     /// Locked while its driver polls, and to take it away from one. Never locked by who holds the roster's lock.
     line: Mutex<Line>,
     /// Locked by whoever moves calls, also under the roster's lock; never for long.
-    hand: Mutex<Hand>,
+    load: Mutex<Load>,
     /// Which of its calls have begun. Without, all that it was sent count as begun.
     claims: Option<Claims>,
 }
@@ -31,32 +31,20 @@ pub(super) struct Sent {
     pub(super) frame: Frame,
 }
 
-/// The calls that a worker was sent and has not answered, in that order.
-#[derive(Default)]
-struct Hand {
-    calls: VecDeque<Sent>,
+/// The calls that it has.
+struct Load {
+    hand: Hand<Sent>,
     /// The bytes of their frames.
     bytes: usize,
-    /// The turn in which calls are sent now.
-    turn: u32,
-    /// The calls that were begun and answered since the start, modulo 2³².
-    answered: u32,
-    /// The same when somebody last looked whether it gets on.
-    seen: u32,
     /// Wakes the driver.
     waker: Option<Waker>,
 }
 
-impl Hand {
-    /// How many of the calls have begun, if so many have since the start.
-    fn begun(&self, begun: u32) -> usize {
-        (begun.wrapping_sub(self.answered) as usize).min(self.calls.len())
-    }
-
-    fn split_off(&mut self, at: usize) -> Vec<Sent> {
-        let rest = self.calls.split_off(at);
-        self.bytes -= rest.iter().map(|sent| sent.frame.len()).sum::<usize>();
-        rest.into()
+impl Load {
+    /// So many bytes less, those of these calls.
+    fn without(&mut self, calls: Vec<Sent>) -> Vec<Sent> {
+        self.bytes -= calls.iter().map(|sent| sent.frame.len()).sum::<usize>();
+        calls
     }
 }
 
@@ -66,7 +54,7 @@ impl Worker {
             pid: process.id(),
             process: Mutex::new(Some(process)),
             line: Mutex::new(line),
-            hand: Mutex::new(Hand::default()),
+            load: Mutex::new(Load { hand: Hand::new(), bytes: 0, waker: None }),
             claims,
         }
     }
@@ -83,89 +71,71 @@ impl Worker {
 
     /// Adds a call to those that it has, and gives what is to be sent.
     pub(super) fn give(&self, call: Arc<Call>, mut frame: Frame) -> Frame {
-        let mut hand = self.hand();
+        let mut load = self.load();
         // Copied, if it is still being sent to a worker that has to give it back.
-        wire::set_turn(Arc::<Vec<u8>>::make_mut(&mut frame), hand.turn);
-        hand.bytes += frame.len();
-        hand.calls.push_back(Sent { call, frame: Arc::clone(&frame) });
+        wire::set_turn(Arc::<Vec<u8>>::make_mut(&mut frame), load.hand.turn());
+        load.bytes += frame.len();
+        load.hand.push(Sent { call, frame: Arc::clone(&frame) });
         frame
     }
 
     /// An answer has come: takes the call, if that is the one that must be answered next.
     pub(super) fn answered(&self, id: u64) -> Option<Arc<Call>> {
-        let mut hand = self.hand();
-        let is_next = hand.calls.front().is_some_and(|sent| sent.call.number == wire::number(id));
-        let sent = if is_next { hand.calls.pop_front() } else { None }?;
-        hand.bytes -= sent.frame.len();
-        hand.answered = hand.answered.wrapping_add(1);
+        let mut load = self.load();
+        let sent = load.hand.answered(|sent| sent.call.number == wire::number(id))?;
+        load.bytes -= sent.frame.len();
         Some(sent.call)
     }
 
     /// How many calls it has, and the bytes of their frames.
-    pub(super) fn load(&self) -> (usize, usize) {
-        let hand = self.hand();
-        (hand.calls.len(), hand.bytes)
+    pub(super) fn burden(&self) -> (usize, usize) {
+        let load = self.load();
+        (load.hand.len(), load.bytes)
     }
 
     /// How to wake its driver.
     pub(super) fn set_waker(&self, waker: &Waker) {
-        let mut hand = self.hand();
-        if !hand.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
-            hand.waker = Some(waker.clone());
+        let mut load = self.load();
+        if !load.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            load.waker = Some(waker.clone());
         }
     }
 
-    /// Takes back the calls that have not begun, and now won't. Who is left without any has to be woken, as no answer will do so.
+    /// Takes back the calls that have not begun, and now won't. Who is left without any has to be woken, as no answer
+    /// will do so.
     pub(super) fn recall(&self, wakers: &mut Vec<Waker>) -> Vec<Sent> {
         let Some(claims) = &self.claims else { return Vec::new() };
-        let mut hand = self.hand();
-        if hand.begun(claims.begun()) == hand.calls.len() {
-            return Vec::new();
+        let mut load = self.load();
+        let calls = load.hand.recall(claims);
+        if !calls.is_empty() && load.hand.len() == 0 {
+            wakers.extend(load.waker.take());
         }
-        let claimed = claims.next_turn();
-        hand.turn = claimed.turn;
-        let begun = hand.begun(claimed.begun);
-        let calls = hand.split_off(begun);
-        if begun == 0 && !calls.is_empty() {
-            wakers.extend(hand.waker.take());
-        }
-        calls
+        load.without(calls)
     }
 
     /// The same, if it has answered nothing since somebody last asked.
     pub(super) fn recall_if_stuck(&self, wakers: &mut Vec<Waker>) -> Vec<Sent> {
-        let mut hand = self.hand();
-        let is_stuck = hand.seen == hand.answered && hand.calls.len() > 1;
-        hand.seen = hand.answered;
-        drop(hand);
+        let is_stuck = self.load().hand.is_stuck();
         if is_stuck { self.recall(wakers) } else { Vec::new() }
     }
 
     /// Whether a call that it has has begun.
     pub(super) fn has_begun(&self, call: &Call) -> bool {
-        let hand = self.hand();
-        let begun = self.claims.as_ref().map_or(hand.calls.len(), |claims| hand.begun(claims.begun()));
-        hand.calls.iter().take(begun).any(|sent| sent.call.number == call.number)
+        let Load { hand, .. } = &*self.load();
+        let begun = self.claims.as_ref().map_or(hand.len(), |claims| hand.begun(claims));
+        hand.iter().take(begun).any(|sent| sent.call.number == call.number)
     }
 
     /// Takes all its calls: those that have begun, and those that have not, and now won't.
     pub(super) fn strip(&self) -> (Vec<Arc<Call>>, Vec<Sent>) {
-        let mut hand = self.hand();
-        let begun = match &self.claims {
-            Some(claims) => {
-                let claimed = claims.next_turn();
-                hand.turn = claimed.turn;
-                hand.begun(claimed.begun)
-            }
-            None => hand.calls.len(),
-        };
-        let rest = hand.split_off(begun);
-        (hand.split_off(0).into_iter().map(|sent| sent.call).collect(), rest)
+        let rest = self.recall(&mut Vec::new());
+        let begun = self.load().hand.take();
+        (begun.into_iter().map(|sent| sent.call).collect(), rest)
     }
 
     /// The calls that it has.
     pub(super) fn calls(&self) -> Vec<Arc<Call>> {
-        self.hand().calls.iter().map(|sent| Arc::clone(&sent.call)).collect()
+        self.load().hand.iter().map(|sent| Arc::clone(&sent.call)).collect()
     }
 
     /// Sends a signal, unless somebody is ending the process already.
@@ -185,8 +155,8 @@ impl Worker {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn hand(&self) -> MutexGuard<'_, Hand> {
+    fn load(&self) -> MutexGuard<'_, Load> {
         // No foreign code runs under the lock.
-        self.hand.lock().unwrap_or_else(PoisonError::into_inner)
+        self.load.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
