@@ -81,16 +81,17 @@ fn campaign(method: StartMethod, calls: u64) -> (Count, u64) {
     let killer = thread::spawn({
         let (pool, is_over) = (pool.clone(), is_over.clone());
         move || {
-            let mut kills = 0;
+            let (mut kills, mut random) = (0, 0x2545_f491_4f6c_dd1d_u64);
             while !is_over.load(Relaxed) {
                 thread::sleep(EVERY);
                 let pids = pool.pids();
-                if let Some(pid) = pids.get(kills % pids.len().max(1)) {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                if let Some(pid) = pids.get((random >> 33) as usize % pids.len().max(1)) {
                     kills +=
-                        usize::from(kill_process(Pid::from_raw(*pid as i32).unwrap(), Signal::KILL).is_ok());
+                        u64::from(kill_process(Pid::from_raw(*pid as i32).unwrap(), Signal::KILL).is_ok());
                 }
             }
-            kills as u64
+            kills
         }
     });
     let count = runner

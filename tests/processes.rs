@@ -208,18 +208,23 @@ fn exhaust_memory(_: i32) {
     std::hint::black_box(vec![1_u8; 2 << 30]);
 }
 
+/// Whether the tests run in a sanitizer.
+fn sanitizer() -> bool {
+    cfg!(kumihimo_tsan) || std::env::var_os("ASAN_OPTIONS").is_some()
+}
+
 #[test]
 fn a_death_fails_its_own_call_only_where_processes_are_restarted() {
     on_all(
         |builder| builder.max_workers(2).on_crash(OnCrash::Restart),
         |pool| async move {
             for (f, argument, code, signal) in DEATHS {
-                if cfg!(kumihimo_tsan) && signal == Some(libc::SIGSEGV) {
-                    continue;
-                }
                 let other = pool.submit(nap, 30);
                 let death = broken(pool.submit(f, argument).await);
-                assert_eq!((death.exit_code(), death.signal()), (code, signal), "{death}");
+                let known = (death.exit_code(), death.signal());
+                // A sanitizer catches what ends in a signal, says so, and exits with a status of its own.
+                let is_sanitizers = sanitizer() && signal.is_some() && known.0.is_some_and(|code| code != 0);
+                assert!(known == (code, signal) || is_sanitizers, "{death}");
                 assert!(death.is_own() && death.function().is_some(), "{death}");
                 assert!(death.submitted_at().unwrap().file().ends_with("processes.rs"), "{death}");
                 assert_eq!(other.await.unwrap(), 30);

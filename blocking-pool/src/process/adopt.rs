@@ -4,7 +4,8 @@
 //! work as long as it runs. When it has ended or stands still, the loop of whoever next submits, awaits a call or awaits the
 //! shutdown becomes the home, and gets the workers, calls under way included.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::task::{Wake, Waker};
 
 use kumihimo_executor::{Scheduler, WeakScheduler};
 
@@ -12,14 +13,29 @@ use super::driver::Driver;
 use super::roster::{Roster, State};
 use super::worker::Worker;
 
+/// Woken when the home stands still.
+struct Standstill(Weak<Roster>);
+
+impl Wake for Standstill {
+    fn wake(self: Arc<Self>) {
+        if let Some(roster) = self.0.upgrade() {
+            roster.lock().is_watched = false;
+            roster.nudge_all();
+        }
+    }
+}
+
 impl Roster {
-    /// Makes the loop of this thread the pool's home, if the pool has none that runs.
+    /// Makes the loop of this thread the pool's home, if the pool has none that runs. If another one's runs, whoever awaits
+    /// something of the pool is told when it does not any more.
     pub(super) fn look_after(self: &Arc<Self>) {
+        let Some(here) = Scheduler::try_current() else { return };
         let mut state = self.lock();
-        if state.is_at_home() {
+        if let Some(home) = state.running_home()
+            && (home == here || state.is_watched || self.watch(&mut state, &home))
+        {
             return;
         }
-        let Some(here) = Scheduler::try_current() else { return };
         state.home = Some(here.downgrade());
         let workers = state.workers.clone();
         workers.iter().for_each(|worker| state.wakes_no_more(worker));
@@ -31,6 +47,19 @@ impl Roster {
             drop(line);
             here.spawn_hidden(Driver::new(Arc::clone(self), worker, epoch));
         }
+    }
+
+    /// Watches the home; false if it does not run any more.
+    fn watch(self: &Arc<Self>, state: &mut State, home: &Scheduler) -> bool {
+        let standstill = Arc::new(Standstill(Arc::downgrade(self)));
+        state.is_watched = home.wake_at_standstill(Waker::from(standstill));
+        state.is_watched
+    }
+
+    /// Has whoever awaits something of the pool look again.
+    fn nudge_all(&self) {
+        self.open_calls().iter().for_each(|call| call.nudge());
+        self.wake_waiters();
     }
 
     /// A driver was dropped with its loop.
@@ -52,16 +81,21 @@ impl Roster {
         if !is_open {
             self.retire(worker);
         }
-        // Whoever awaits them elsewhere takes over.
-        self.open_calls().iter().for_each(|call| call.nudge());
+        // Whoever awaits something elsewhere takes over.
+        self.nudge_all();
     }
 }
 
 impl State {
+    /// The home, if it runs.
+    pub(super) fn running_home(&self) -> Option<Scheduler> {
+        let home = self.home.as_ref().and_then(WeakScheduler::upgrade);
+        home.filter(|home| home.is_running() && !home.is_closed())
+    }
+
     /// Whether the home runs.
     pub(super) fn is_at_home(&self) -> bool {
-        let home = self.home.as_ref().and_then(WeakScheduler::upgrade);
-        home.is_some_and(|home| home.is_running() && !home.is_closed())
+        self.running_home().is_some()
     }
 
     /// Whether there is a home that runs, or may run again.

@@ -50,6 +50,8 @@ pub(super) struct Call {
     pub(super) number: u32,
     /// Its function, and who submitted it.
     pub(super) what: What,
+    /// The bytes of its frame.
+    pub(super) length: usize,
     inner: Mutex<Inner>,
 }
 
@@ -97,8 +99,9 @@ impl Call {
     }
 
     fn in_stage(number: u32, what: What, stage: Stage, hold: Option<Hold>) -> Call {
+        let length = if let Stage::Waiting(frame) = &stage { frame.len() } else { 0 };
         let inner = Inner { stage, waker: None, hold, is_abandoned: false, failed_deliveries: 0 };
-        Call { number, what, inner: Mutex::new(inner) }
+        Call { number, what, length, inner: Mutex::new(inner) }
     }
 
     /// Takes it off the queue, for this worker: gives the frame, unless it was withdrawn or has ended.

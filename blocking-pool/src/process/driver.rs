@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use kumihimo_context::Leaf;
+use kumihimo_reactor::{Instant, Timer};
 
 use super::call::{Call, Outcome};
 use super::error::ProcessError;
 use super::line::Line;
-use super::roster::{Next, Parting, Roster};
+use super::roster::{LOOK, Next, Parting, Roster};
 use super::wire::Reply;
 use super::worker::Worker;
 
@@ -27,6 +28,8 @@ pub(super) struct Driver {
     sending: Leaf,
     receiving: Leaf,
     dying: Leaf,
+    /// Wakes it to look again whether another worker has calls that it does not get to.
+    look_again: Option<Timer>,
 }
 
 /// What a driver does after it has let go of the line.
@@ -44,7 +47,7 @@ enum Step {
 impl Driver {
     pub(super) fn new(roster: Arc<Roster>, worker: Arc<Worker>, epoch: u64) -> Driver {
         let (sending, receiving, dying) = (Leaf::new(), Leaf::new(), Leaf::new());
-        Driver { roster, worker, epoch, is_over: false, sending, receiving, dying }
+        Driver { roster, worker, epoch, is_over: false, sending, receiving, dying, look_again: None }
     }
 
     /// Goes on until it has to wait, or to do something without the line.
@@ -55,6 +58,7 @@ impl Driver {
         if let Err(error) = line.tie() {
             return Step::Part(Parting::killed(format!("its socket can't be polled: {error}")));
         }
+        line.drop_past_turns(self.worker.turn());
         loop {
             line.poll_send(&mut self.sending, cx);
             if let Some(step) = self.answered(line) {
@@ -69,19 +73,24 @@ impl Driver {
             match self.refill(line, cx) {
                 Next::Calls(frames) => line.send(frames),
                 Next::Nothing => return self.wait(line, cx),
+                Next::LookAgain => {
+                    self.look_again = Some(Timer::new(Instant::now() + LOOK, cx.waker().clone()));
+                    return self.wait(line, cx);
+                }
                 Next::Leave => return Step::Part(Parting::Orderly),
             }
         }
     }
 
     /// Looks for calls, if the worker may have more.
-    fn refill(&self, line: &mut Line, cx: &Context<'_>) -> Next {
+    fn refill(&mut self, line: &mut Line, cx: &Context<'_>) -> Next {
+        self.look_again = None;
         if !line.is_ready || line.is_deaf {
             return Next::Nothing;
         }
-        let (calls, bytes) = self.worker.burden();
+        let (calls, _) = self.worker.burden();
         let left = self.roster.may_serve(line.served).saturating_sub(calls);
-        match line.wants(calls, bytes).min(left) {
+        match line.wants(calls).min(left) {
             0 if calls == 0 => Next::Leave,
             0 => Next::Nothing,
             wanted => self.roster.next(&self.worker, cx.waker(), calls == 0, wanted),

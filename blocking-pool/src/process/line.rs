@@ -1,7 +1,8 @@
 //! The connection to one worker: what is being sent, what is being received, and how fast it answers.
 
 use std::collections::VecDeque;
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice};
+use std::mem;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::task::{Context, Poll};
@@ -11,8 +12,10 @@ use kumihimo_context::Leaf;
 use kumihimo_reactor::Async;
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 
 use super::call::Frame;
+use super::wire;
 use super::wire::Decoder;
 
 /// So many frames go out by one system call.
@@ -22,7 +25,7 @@ const MOST_AHEAD: usize = 16;
 /// A worker gets no more calls ahead than it will answer in about this time, in ns.
 const AHEAD: u32 = 100_000;
 /// Calls are sent ahead as long as they have no more bytes than this, which a socket takes at once.
-const BYTES_AHEAD: usize = 64 * 1024;
+pub(super) const BYTES_AHEAD: usize = 64 * 1024;
 
 /// The pool's end of a worker's socket. It may move from one loop to another at any time.
 pub(super) struct Line {
@@ -33,6 +36,8 @@ pub(super) struct Line {
     /// What is being sent, and how much of the first was.
     out: VecDeque<Frame>,
     sent: usize,
+    /// The turn of the calls that are sent now.
+    turn: u32,
     /// What was received.
     pub(super) decoder: Decoder,
     /// The worker has said that it is ready for calls.
@@ -65,6 +70,7 @@ impl Line {
             end: Some(End::Loose(stream, pidfd)),
             out: VecDeque::from([Frame::new(hello)]),
             sent: 0,
+            turn: 0,
             decoder: Decoder::new(frame_limit),
             is_ready: false,
             is_deaf: false,
@@ -108,6 +114,16 @@ impl Line {
         }
     }
 
+    /// Calls that were had back need not be sent, unless a part of them was.
+    pub(super) fn drop_past_turns(&mut self, turn: u32) {
+        if self.turn == turn {
+            return;
+        }
+        self.turn = turn;
+        let mut is_begun = self.sent > 0;
+        self.out.retain(|frame| mem::take(&mut is_begun) || wire::turn_of(frame) == turn);
+    }
+
     /// More is to be sent.
     pub(super) fn send(&mut self, frames: Vec<Frame>) {
         self.out.extend(frames);
@@ -126,7 +142,10 @@ impl Line {
                 *slice = IoSlice::new(rest);
                 length += rest.len();
             }
-            let write = |mut stream: &UnixStream| stream.write_vectored(&slices);
+            // Not `write`: where the user has SIGPIPE back, a worker that dies must not end this process.
+            let write = |stream: &UnixStream| {
+                Ok(sendmsg(stream, &slices, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)?)
+            };
             match stream.poll_write_drained(leaf, cx, write, |sent| *sent < length) {
                 Poll::Ready(Ok(sent)) => self.sent += sent,
                 Poll::Ready(Err(_)) => {
@@ -148,16 +167,14 @@ impl Line {
         }
     }
 
-    /// How many more calls a worker may get that has so many, of so many bytes.
+    /// How many more calls a worker may get that has so many.
     ///
     /// One that has none gets one. One whose calls are short gets some ahead, so that it need not wait for each.
-    pub(super) fn wants(&mut self, calls: usize, bytes: usize) -> usize {
+    pub(super) fn wants(&mut self, calls: usize) -> usize {
         if calls == 0 {
             // What it did before it rested says nothing about its pace.
             self.look_at_pace();
             self.since = Instant::now();
-        } else if bytes >= BYTES_AHEAD {
-            return 0;
         }
         let most = (AHEAD / self.pace.max(1)).clamp(1, MOST_AHEAD as u32) as usize;
         // Not before half of them are answered: several at a time cost little more than one.

@@ -13,6 +13,7 @@
 use std::collections::VecDeque;
 use std::mem;
 use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,7 +29,7 @@ use super::call::{Call, Frame};
 use super::child_process::Exit;
 use super::driver::Driver;
 use super::error::ProcessError;
-use super::line::Line;
+use super::line::{BYTES_AHEAD, Line};
 use super::start::{Started, Starter};
 use super::worker::{Sent, Worker};
 use crate::quiet::quietly;
@@ -41,7 +42,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long one that has closed its socket may take.
 const DYING: Duration = Duration::from_secs(1);
 /// How often somebody looks whether each worker gets on.
-const LOOK: Duration = Duration::from_micros(500);
+pub(super) const LOOK: Duration = Duration::from_micros(500);
 /// So many withdrawn calls may stay in the queue.
 const LITTER: usize = 64;
 
@@ -84,6 +85,8 @@ pub(super) struct State {
     looked: Instant,
     /// The loop whose reactor polls the sockets.
     pub(super) home: Option<WeakScheduler>,
+    /// It tells us when it stands still.
+    pub(super) is_watched: bool,
     end: End,
     /// Who waits for the last process to end.
     waiters: Vec<Waker>,
@@ -106,6 +109,8 @@ pub(super) enum Next {
     Calls(Vec<Frame>),
     /// It waits. One whose worker has no calls is woken when there are some, or when it is time to leave.
     Nothing,
+    /// The same, but it looks again in a while: another worker has calls, and has not begun the first.
+    LookAgain,
     /// It has its worker end.
     Leave,
 }
@@ -170,6 +175,7 @@ impl Roster {
             failed_starts: 0,
             looked: Instant::now(),
             home: None,
+            is_watched: false,
             end: End::Open,
             waiters: Vec::new(),
         };
@@ -234,8 +240,10 @@ impl Roster {
         let mut state = self.lock();
         let mut wakers = Vec::new();
         state.wakes_no_more(worker);
-        if has_none && state.is_drained() {
-            let found = state.recall_from(worker, Worker::recall, &mut wakers);
+        if state.is_over() {
+            // What others have is not had back: it is ended with them.
+        } else if has_none && state.is_drained() {
+            let found = state.recall_from(worker, Worker::recall_if_busy, &mut wakers);
             // The rest is for those that had them, which may come back for more any moment.
             wanted = wanted.min(found.div_ceil(2)).max(1);
         } else if state.looked.elapsed() > LOOK {
@@ -251,7 +259,11 @@ impl Roster {
             _ if !has_none => Next::Nothing,
             End::Open => {
                 state.resting.push((Arc::clone(worker), waker.clone()));
-                Next::Nothing
+                if state.workers.iter().any(|other| other.is_about_to_begin()) {
+                    Next::LookAgain
+                } else {
+                    Next::Nothing
+                }
             }
             _ => Next::Leave,
         };
@@ -264,10 +276,25 @@ impl Roster {
     pub(super) fn recall(self: &Arc<Self>, worker: &Arc<Worker>) {
         let mut state = self.lock();
         let mut wakers = Vec::new();
-        state.put_back(worker.recall(&mut wakers), false);
+        let calls = worker.recall(&mut wakers);
+        let error = match &state.end {
+            End::Open | End::Closed => None,
+            End::Forced => Some(ProcessError::Cancelled),
+            End::Broken(death) => {
+                Some(ProcessError::Broken(BrokenProcessPool::new(death.clone(), Victim::Waiting)))
+            }
+        };
+        let ended = match error {
+            // Those that are not wanted are dropped here; the others wait again.
+            None => state.put_back(calls, false),
+            Some(_) => calls.into_iter().map(|sent| sent.call).collect(),
+        };
         let summons = state.summon(&self.config);
         wakers.extend(state.take_waiters());
         drop(state);
+        if let Some(error) = error {
+            ended.iter().for_each(|call| call.end(Err(error.clone())));
+        }
         self.answer(summons);
         wake_all(wakers);
     }
@@ -294,15 +321,19 @@ impl Roster {
     #[cold]
     fn start(self: &Arc<Self>) {
         let roster = Arc::clone(self);
-        self.help(move || match roster.starter.start() {
-            Ok(started) => roster.started(started),
-            Err(error) => roster.not_started(&error.to_string()),
+        let start = move |roster: &Roster| catch_unwind(AssertUnwindSafe(|| roster.starter.start()));
+        self.help(move |has_thread| match has_thread.then(|| start(&roster)) {
+            Some(Ok(Ok(started))) => roster.started(started),
+            Some(Ok(Err(error))) => roster.not_started(&error.to_string()),
+            Some(Err(_)) => roster.not_started("starting it panicked; standard error says why"),
+            None => roster.not_started("no thread could be started to start it; raise the limit on threads"),
         });
     }
 
-    /// Has a thread do what blocks.
-    fn help(&self, f: impl FnOnce() + Send + 'static) {
-        self.helpers.submit(f).detach();
+    /// Has a thread do what blocks: called with true there, or here with false if the system has no thread for it.
+    fn help(&self, f: impl FnOnce(bool) + Send + 'static) {
+        let mut help = Help(Some(f));
+        self.helpers.submit(move || help.call(true)).detach();
     }
 
     fn started(self: &Arc<Self>, Started { stream, process, claims }: Started) {
@@ -337,13 +368,11 @@ impl Roster {
             // They do the work, and whoever of them leaves has it tried again.
             return;
         }
-        let call = (state.failed_starts >= FAILED_STARTS).then(|| state.queue.pop_front()).flatten();
+        let calls = state.give_up_waiting();
         let summons = state.summon(&self.config);
         let waiters = state.take_waiters();
         drop(state);
-        if let Some(call) = call {
-            call.end(Err(ProcessError::NotStarted(text.into())));
-        }
+        calls.into_iter().for_each(|call| call.end(Err(ProcessError::NotStarted(text.into()))));
         self.answer(summons);
         wake_all(waiters);
     }
@@ -357,42 +386,47 @@ impl Roster {
         }
         let is_ready = line.is_ready;
         let stream = line.close();
+        // Nobody gives it any calls now.
         drop(line);
-        // Nobody gives it any now.
-        let (begun, rest) = worker.strip();
-        let mut left = Left { begun, rest };
         let mut state = self.lock();
         let known = state.workers.len();
         state.workers.retain(|known| !Arc::ptr_eq(known, worker));
         state.wakes_no_more(worker);
         if state.workers.len() == known {
-            // Given up by somebody else, who took care of all this.
+            // Given up by somebody else, who takes care of all this.
             return;
         }
+        let (begun, rest) = worker.strip();
+        let mut left = Left { begun, rest };
         state.ending += 1;
         let during = match &left.begun[..] {
             _ if !is_ready => During::Start,
             [first, ..] => During::Call(first.what),
             [] => During::Rest,
         };
-        // After a death that may break the pool, that is decided first.
+        // There is room for another one, which may have what others were sent ahead. After a death that may break the pool, that
+        // is decided first.
+        let mut wakers = Vec::new();
         let goes_on =
             self.config.on_crash == OnCrash::Restart && matches!(state.end, End::Open | End::Closed);
         let summons = match parting {
             Parting::Died { is_final: false, .. } if goes_on => {
                 left.begun.extend(state.put_back(mem::take(&mut left.rest), true));
+                state.recall_from(worker, Worker::recall_if_many, &mut wakers);
                 state.summon(&self.config)
             }
-            Parting::Orderly => {
+            Parting::Orderly if !state.is_over() => {
                 state.put_back(mem::take(&mut left.rest), false);
+                state.recall_from(worker, Worker::recall_if_many, &mut wakers);
                 state.summon(&self.config)
             }
-            Parting::Died { .. } | Parting::Killed(_) => Summons::None,
+            _ => Summons::None,
         };
         drop(state);
         self.answer(summons);
+        wake_all(wakers);
         let (roster, worker) = (Arc::clone(self), Arc::clone(worker));
-        self.help(move || roster.parted(&worker, stream, parting, during, left));
+        self.help(move |_| roster.parted(&worker, stream, parting, during, left));
     }
 
     /// In a thread: waits for the end of a process, and draws the conclusions.
@@ -426,8 +460,8 @@ impl Roster {
                 let first = self.lock().first_death();
                 left.end(&first.unwrap_or(death), victim);
             }
-            // It had none, or is not asked for them any more.
-            Parting::Orderly => left.end(&death, Victim::Own),
+            // It had none, or nobody asks it for them any more.
+            Parting::Orderly => left.end(&death, Victim::Ended),
         }
         let mut state = self.lock();
         state.ending -= 1;
@@ -451,11 +485,13 @@ impl Roster {
             return left.end(&first, Victim::InFlight);
         }
         if self.config.on_crash == OnCrash::Restart && !is_final {
-            state.failed_starts += u32::from(matches!(death.during, During::Start));
-            let is_hopeless = matches!(death.during, During::Start) && state.failed_starts >= FAILED_STARTS;
-            let call = if is_hopeless { state.queue.pop_front() } else { None };
+            let mut waiting = Vec::new();
+            if let During::Start = death.during {
+                state.failed_starts += 1;
+                waiting = state.give_up_waiting();
+            }
             drop(state);
-            end_broken(call, &death, Victim::Waiting);
+            end_broken(waiting, &death, Victim::Waiting);
             return left.end(&death, Victim::Own);
         }
         state.end = End::Broken(death.clone());
@@ -507,13 +543,19 @@ impl Roster {
             (End::Broken(_), _) | (End::Forced, End::Closed) => {}
             _ => state.end = end,
         }
-        let cancelled = if cancel { mem::take(&mut state.queue) } else { VecDeque::new() };
-        let resting = mem::take(&mut state.resting);
-        let waiters = state.take_waiters();
+        let mut wakers = Vec::new();
+        let mut cancelled = Vec::new();
+        if cancel {
+            let sent =
+                state.workers.iter().flat_map(|worker| worker.recall(&mut wakers)).map(|sent| sent.call);
+            cancelled.extend(sent);
+            cancelled.extend(mem::take(&mut state.queue));
+        }
+        wakers.extend(mem::take(&mut state.resting).into_iter().map(|(_, waker)| waker));
+        wakers.extend(state.take_waiters());
         drop(state);
         cancelled.into_iter().for_each(|call| call.end(Err(ProcessError::Cancelled)));
-        resting.into_iter().for_each(|(_, waker)| quietly(|| waker.wake()));
-        wake_all(waiters);
+        wake_all(wakers);
     }
 
     pub(super) fn is_shut_down(&self) -> bool {
@@ -530,6 +572,12 @@ impl Roster {
             state.waiters.push(waker.clone());
         }
         false
+    }
+
+    /// Has those who wait for the end look again.
+    pub(super) fn wake_waiters(&self) {
+        let waiters = mem::take(&mut self.lock().waiters);
+        wake_all(waiters);
     }
 
     pub(super) fn pids(&self) -> Vec<u32> {
@@ -554,7 +602,7 @@ impl Roster {
 impl State {
     /// Somebody for the calls that wait: one that rests, or as many new ones as they need.
     fn summon(&mut self, config: &Config) -> Summons {
-        if self.is_drained() || matches!(self.end, End::Forced | End::Broken(_)) {
+        if self.is_drained() || self.is_over() {
             return Summons::None;
         }
         if let Some((_, waker)) = self.resting.pop() {
@@ -598,11 +646,17 @@ impl State {
         let mut frames = Vec::new();
         // Without a way to have them back, one at a time.
         let wanted = if worker.gives_back() { wanted } else { wanted.min(1) };
+        let (mut calls, mut bytes) = worker.burden();
         while frames.len() < wanted
+            && let Some(call) = self.queue.front()
+            && (calls == 0 || bytes + call.length <= BYTES_AHEAD)
             && let Some(call) = self.queue.pop_front()
         {
             match call.send_to(worker) {
-                Some(frame) => frames.push(worker.give(call, frame)),
+                Some(frame) => {
+                    (calls, bytes) = (calls + 1, bytes + frame.len());
+                    frames.push(worker.give(call, frame));
+                }
                 None => self.litter = self.litter.saturating_sub(1),
             }
         }
@@ -621,6 +675,20 @@ impl State {
 
     pub(super) fn is_open(&self) -> bool {
         matches!(self.end, End::Open)
+    }
+
+    /// Whether the processes are being ended.
+    fn is_over(&self) -> bool {
+        matches!(self.end, End::Forced | End::Broken(_))
+    }
+
+    /// The calls that wait, if there is no process for them and there won't be.
+    fn give_up_waiting(&mut self) -> Vec<Arc<Call>> {
+        if self.failed_starts < FAILED_STARTS || !self.workers.is_empty() || self.starting > 0 {
+            return Vec::new();
+        }
+        self.failed_starts = 0;
+        mem::take(&mut self.queue).into()
     }
 
     /// Takes a worker off those that rest: its driver is gone.
@@ -644,6 +712,23 @@ impl State {
     /// Who waits for the end, if it has come.
     fn take_waiters(&mut self) -> Vec<Waker> {
         if self.has_ended() { mem::take(&mut self.waiters) } else { Vec::new() }
+    }
+}
+
+/// Something that is done in any case, if need be when it is dropped.
+struct Help<F: FnOnce(bool)>(Option<F>);
+
+impl<F: FnOnce(bool)> Help<F> {
+    fn call(&mut self, has_thread: bool) {
+        if let Some(f) = self.0.take() {
+            f(has_thread);
+        }
+    }
+}
+
+impl<F: FnOnce(bool)> Drop for Help<F> {
+    fn drop(&mut self) {
+        self.call(false);
     }
 }
 

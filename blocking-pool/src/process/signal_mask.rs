@@ -31,9 +31,9 @@ impl SignalMask {
     }
 }
 
-/// Lets this thread have these signals.
-pub(super) fn unblock(signals: &[c_int]) {
-    let _blocked = change(libc::SIG_UNBLOCK, &set(signals));
+/// Lets this thread have all signals.
+pub(super) fn unblock_all() {
+    let _blocked = change(libc::SIG_SETMASK, &set(&[]));
 }
 
 fn set(signals: &[c_int]) -> libc::sigset_t {

@@ -106,28 +106,34 @@ impl Starter {
     ///
     /// The system does not allow another process, or the executable is not to be found; the text says which.
     pub(crate) fn start(&self) -> io::Result<Started> {
+        match self.method {
+            StartMethod::Spawn => self.start_with(|theirs| execute(Role::Worker, theirs.into())),
+            StartMethod::ForkServer => self.fork(),
+        }
+    }
+
+    /// Starts a worker whose end of a new socket is this.
+    fn start_with(&self, start: impl FnOnce(UnixStream) -> io::Result<ChildProcess>) -> io::Result<Started> {
         let (stream, theirs) = UnixStream::pair().map_err(explain("no socket for a worker process"))?;
         let claims = Claims::offer(&stream).map_err(explain("a worker process's socket does not work"))?;
-        let process = match self.method {
-            StartMethod::Spawn => execute(Role::Worker, theirs.into())?,
-            StartMethod::ForkServer => self.fork(theirs)?,
-        };
-        Ok(Started { stream, process, claims })
+        Ok(Started { stream, process: start(theirs)?, claims })
     }
 
     #[cfg(target_os = "linux")]
-    fn fork(&self, theirs: UnixStream) -> io::Result<ChildProcess> {
+    fn fork(&self) -> io::Result<Started> {
         let mut place = self.zygote.lock().unwrap_or_else(PoisonError::into_inner);
         for last_attempt in [false, true] {
             let zygote = match place.take().filter(|zygote| !zygote.is_broken()) {
                 Some(zygote) => zygote,
                 None => Zygote::start()?,
             };
-            let forked = zygote.fork(&theirs);
+            // Each attempt has a socket of its own: one that has failed may have forked all the same, and that worker ends when it
+            // finds this end closed.
+            let started = self.start_with(|theirs| zygote.fork(&theirs).map(ChildProcess::forked));
             let broken = zygote.is_broken();
             *place = Some(zygote);
-            match forked {
-                Ok(forked) => return Ok(ChildProcess::forked(forked)),
+            match started {
+                Ok(started) => return Ok(started),
                 // It may have been killed a while ago; a new one will do.
                 Err(_) if broken && !last_attempt => {}
                 Err(error) => return Err(explain("the fork server could not fork a worker process")(error)),
@@ -137,7 +143,7 @@ impl Starter {
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn fork(&self, _: UnixStream) -> io::Result<ChildProcess> {
+    fn fork(&self) -> io::Result<Started> {
         unreachable!("there is no starter of this kind here")
     }
 }

@@ -173,6 +173,11 @@ pub(crate) fn set_turn(frame: &mut [u8], turn: u32) {
     frame[HEADER - 4..HEADER].copy_from_slice(&turn.to_le_bytes());
 }
 
+/// The turn that a call's frame says.
+pub(crate) fn turn_of(frame: &[u8]) -> u32 {
+    u32::from_le_bytes([frame[HEADER - 4], frame[HEADER - 3], frame[HEADER - 2], frame[HEADER - 1]])
+}
+
 /// The turn in which a call was sent.
 pub(crate) fn turn(id: u64) -> u32 {
     (id >> 32) as u32

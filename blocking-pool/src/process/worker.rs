@@ -119,6 +119,33 @@ impl Worker {
         if is_stuck { self.recall(wakers) } else { Vec::new() }
     }
 
+    /// The same, if it has begun one that it keeps. Else its first is on its way, and would be sent to and fro.
+    pub(super) fn recall_if_busy(&self, wakers: &mut Vec<Waker>) -> Vec<Sent> {
+        let is_busy = self.has_begun_any();
+        if is_busy { self.recall(wakers) } else { Vec::new() }
+    }
+
+    /// The same, if it has several.
+    pub(super) fn recall_if_many(&self, wakers: &mut Vec<Waker>) -> Vec<Sent> {
+        let has_many = self.load().hand.len() > 1;
+        if has_many { self.recall(wakers) } else { Vec::new() }
+    }
+
+    /// Whether it has several calls, of which none has begun yet.
+    pub(super) fn is_about_to_begin(&self) -> bool {
+        self.load().hand.len() > 1 && !self.has_begun_any()
+    }
+
+    fn has_begun_any(&self) -> bool {
+        let load = self.load();
+        self.claims.as_ref().is_some_and(|claims| load.hand.begun(claims) > 0)
+    }
+
+    /// The turn in which calls are sent now.
+    pub(super) fn turn(&self) -> u32 {
+        self.load().hand.turn()
+    }
+
     /// Whether a call that it has has begun.
     pub(super) fn has_begun(&self, call: &Call) -> bool {
         let Load { hand, .. } = &*self.load();

@@ -1,6 +1,7 @@
 //! Whether the workers run, pause between two `run`s, or stop for good.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 
 use crate::sync::atomic::{AtomicU8, Ordering::*};
 
@@ -29,11 +30,13 @@ struct State {
     phase: Phase,
     /// Workers that run.
     inside: usize,
+    /// Who is woken when the workers run no more.
+    watchers: Vec<Waker>,
 }
 
 impl Gate {
     pub(crate) fn new() -> Gate {
-        let state = State { phase: Phase::Paused, inside: 0 };
+        let state = State { phase: Phase::Paused, inside: 0, watchers: Vec::new() };
         Gate { phase: AtomicU8::new(Phase::Paused as u8), state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -67,9 +70,26 @@ impl Gate {
     }
 
     pub(crate) fn set(&self, phase: Phase) {
-        self.lock().phase = phase;
+        let mut state = self.lock();
+        state.phase = phase;
         self.phase.store(phase as u8, Relaxed);
+        let watchers = match phase {
+            Phase::Running => Vec::new(),
+            Phase::Paused | Phase::Stopping => std::mem::take(&mut state.watchers),
+        };
+        drop(state);
         self.changed.notify_all();
+        watchers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Has `waker` woken when the workers run no more; false if they don't now.
+    pub(crate) fn watch(&self, waker: Waker) -> bool {
+        let mut state = self.lock();
+        let is_running = state.phase == Phase::Running;
+        if is_running {
+            state.watchers.push(waker);
+        }
+        is_running
     }
 
     /// Waits until no worker runs.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::panic::Location;
 use std::sync::{Arc, Weak};
+use std::task::Waker;
 
 use super::call::Call;
 use super::shared::{Flavor, Shared};
@@ -141,6 +142,13 @@ impl Scheduler {
     /// Whether workers run its tasks now.
     pub fn is_running(&self) -> bool {
         self.0.gate.is_running()
+    }
+
+    /// Has `waker` woken when the workers stand still, between two runs or for good; false if they do so now.
+    ///
+    /// It must not block, nor panic.
+    pub fn wake_at_standstill(&self, waker: Waker) -> bool {
+        self.0.gate.watch(waker)
     }
 
     /// Whether it has been closed.

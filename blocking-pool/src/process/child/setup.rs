@@ -79,8 +79,10 @@ fn signals(role: Role) {
     if current(libc::SIGINT) != libc::SIG_IGN {
         action(libc::SIGINT, nothing as extern "C" fn(c_int) as libc::sighandler_t);
     }
-    // The pool has blocked it so that it would find the handler.
-    signal_mask::unblock(&[libc::SIGINT]);
+    // Whatever the pool's process does about it: `terminate_workers` sends it.
+    action(libc::SIGTERM, libc::SIG_DFL);
+    // The pool has blocked SIGINT so that it would find the handler, and the thread that started us may have blocked others.
+    signal_mask::unblock_all();
     if role == Role::Zygote {
         // Where it is ignored, the kernel forgets how a child ended.
         action(libc::SIGCHLD, libc::SIG_DFL);
