@@ -90,7 +90,7 @@ fn group(leader: Pid) -> Vec<Process> {
 /// Those that sieve, without any that are still being started.
 fn workers(leader: Pid) -> Vec<Pid> {
     let group = group(leader).into_iter();
-    group.filter(|process| process.name == "kumihimo-worker").map(|process| process.id).collect()
+    group.filter(|process| process.name == "kumihimo-proc").map(|process| process.id).collect()
 }
 
 /// Waits until something is so.

@@ -10,7 +10,8 @@ use std::task::{Wake, Waker};
 use kumihimo_executor::{Scheduler, WeakScheduler};
 
 use super::driver::Driver;
-use super::roster::{Roster, State};
+use super::roster::Roster;
+use super::state::State;
 use super::worker::Worker;
 
 /// Woken when the home stands still.

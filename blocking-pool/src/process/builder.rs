@@ -11,7 +11,7 @@ use super::function::{ForeignFunction, Function};
 use super::pool::ProcessPoolExecutor;
 use super::roster::Config;
 use super::start::{StartMethod, Starter};
-use super::wire::{Hello, encode_hello};
+use super::wire::{Hello, MAX_FRAME_LIMIT, encode_hello};
 use super::{codec, image};
 
 /// The most bytes of an argument or a result, unless told otherwise: 1 GiB.
@@ -127,7 +127,8 @@ impl ProcessPoolBuilder {
     {
         self.initializer = Some(Function::one(f).map_err(InitializerError::Foreign).and_then(|f| {
             let mut bytes = Vec::new();
-            codec::encode(&argument, &mut bytes, FRAME_LIMIT as usize).map_err(InitializerError::Argument)?;
+            codec::encode(&argument, &mut bytes, MAX_FRAME_LIMIT as usize)
+                .map_err(InitializerError::Argument)?;
             Ok((f, bytes))
         }));
         self
@@ -161,9 +162,9 @@ impl ProcessPoolBuilder {
         self
     }
 
-    /// The most bytes that an argument or a result may have, encoded. By default 1 GiB.
+    /// The most bytes that an argument or a result may have, encoded. By default 1 GiB; a little less than 4 GiB at most.
     pub fn frame_limit(mut self, bytes: u32) -> ProcessPoolBuilder {
-        self.frame_limit = bytes;
+        self.frame_limit = bytes.min(MAX_FRAME_LIMIT);
         self
     }
 

@@ -121,7 +121,7 @@ impl Call {
 
     /// It has not begun, and never will where it was sent: it waits again. False if nobody wants it any more, and if it has cost
     /// so many workers their lives that it will not get another (`has_died`).
-    pub(super) fn put_back(&self, frame: Frame, has_died: bool) -> bool {
+    pub(super) fn put_back(&self, frame: &Frame, has_died: bool) -> bool {
         let mut inner = self.lock();
         if !matches!(inner.stage, Stage::Sent(_)) {
             return false;
@@ -137,7 +137,7 @@ impl Call {
         if inner.failed_deliveries >= FAILED_DELIVERIES {
             return false;
         }
-        inner.stage = Stage::Waiting(frame);
+        inner.stage = Stage::Waiting(Arc::clone(frame));
         true
     }
 

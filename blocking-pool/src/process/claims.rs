@@ -38,7 +38,8 @@ impl Claims {
     /// The socket does not work.
     pub(super) fn offer(socket: &UnixStream) -> io::Result<Option<Claims>> {
         let claims = Claims::new().ok();
-        pass_fd::send(socket, &[0], claims.as_ref().map(|(_, fd)| fd.as_fd()))?;
+        // The byte says whether a descriptor has to come with it.
+        pass_fd::send(socket, &[claims.is_some().into()], claims.as_ref().map(|(_, fd)| fd.as_fd()))?;
         Ok(claims.map(|(claims, _)| claims))
     }
 
@@ -48,8 +49,14 @@ impl Claims {
     ///
     /// The socket does not work, or the memory can't be mapped.
     pub(super) fn accept(socket: &UnixStream) -> io::Result<Option<Claims>> {
-        let (_, fd) = pass_fd::receive(socket, &mut [0])?;
-        fd.map(|fd| Claims::map(&fd)).transpose()
+        let mut is_offered = [0];
+        let (_, fd) = pass_fd::receive(socket, &mut is_offered)?;
+        match fd {
+            Some(fd) => Claims::map(&fd).map(Some),
+            // The pool would take calls for not begun that were.
+            None if is_offered != [0] => Err(io::Error::other("its descriptor did not arrive")),
+            None => Ok(None),
+        }
     }
 
     /// A new word, and the descriptor by which another process comes to it.

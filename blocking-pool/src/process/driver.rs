@@ -102,15 +102,15 @@ impl Driver {
         if line.poll_death(&mut self.dying, cx).is_pending() {
             return Step::Wait;
         }
-        // What it said last has been received by now, or is lost with what can't be read without waiting.
-        while let Poll::Ready(Ok(received)) = line.poll_receive(&mut self.receiving, cx)
-            && received > 0
-        {
+        // What it said last is there by now, whatever the reactor has heard of it.
+        loop {
             if let Some(step) = self.answered(line) {
                 return step;
             }
+            if !line.receive_what_is_there() {
+                return Step::Part(Parting::died());
+            }
         }
-        Step::Part(Parting::died())
     }
 
     /// Takes the next answer of those that were received.

@@ -12,6 +12,7 @@ use kumihimo_context::Leaf;
 use kumihimo_reactor::Async;
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 
 use super::call::Frame;
@@ -206,6 +207,13 @@ impl Line {
         let capacity = room.capacity() - room.len();
         let read = |stream: &UnixStream| Ok(rustix::io::read(stream, spare_capacity(&mut *room))?);
         stream.poll_read_drained(leaf, cx, read, |received| *received > 0 && *received < capacity)
+    }
+
+    /// Receives something, if there is something.
+    pub(super) fn receive_what_is_there(&mut self) -> bool {
+        let Some(End::Tied(stream, _)) = &self.end else { return false };
+        let room = self.decoder.room();
+        matches!(retry_on_intr(|| rustix::io::read(stream, spare_capacity(&mut *room))), Ok(received) if received > 0)
     }
 
     /// Waits until the process has ended. Where the system can't tell, the end of the socket has to do.

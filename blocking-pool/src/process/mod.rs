@@ -15,7 +15,7 @@
 //! | `pool.rs`, `builder.rs` | [`ProcessPoolExecutor`] and its settings |
 //! | `job.rs`, `map.rs`, `shutdown.rs` | the futures |
 //! | `call.rs` | a call: waiting, under way, ended |
-//! | `roster.rs` | which workers there are, who is idle, when one is started, what a death means |
+//! | `roster.rs`, `state.rs` | which workers there are, who is idle, when one is started, what a death means |
 //! | `worker.rs`, `line.rs` | one worker: its process, and the connection to it |
 //! | `driver.rs` | the task that talks to one worker |
 //! | `claims.rs` | calls that were sent ahead can be had back |
@@ -52,6 +52,7 @@ mod roster;
 mod shutdown;
 mod signal_mask;
 mod start;
+mod state;
 mod wire;
 mod worker;
 mod zygote;

@@ -10,7 +10,6 @@
 //!
 //! A pool belongs to no loop, but its sockets are polled by one: see `adopt.rs`.
 
-use std::collections::VecDeque;
 use std::mem;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,14 +28,13 @@ use super::call::{Call, Frame};
 use super::child_process::Exit;
 use super::driver::Driver;
 use super::error::ProcessError;
-use super::line::{BYTES_AHEAD, Line};
+use super::line::Line;
 use super::start::{Started, Starter};
+use super::state::{End, State, Summons};
 use super::worker::{Sent, Worker};
 use crate::quiet::quietly;
 use crate::thread_pool::ThreadPoolExecutor;
 
-/// So many starts may fail in a row before a call fails for it.
-const FAILED_STARTS: u32 = 3;
 /// How long a worker that was told to end may take. Then it is killed.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long one that has closed its socket may take.
@@ -61,46 +59,12 @@ pub(super) struct Config {
 pub(super) struct Roster {
     pub(super) config: Config,
     starter: Starter,
-    /// Threads that start and end processes.
-    helpers: ThreadPoolExecutor,
+    /// Threads that start processes.
+    starters: ThreadPoolExecutor,
+    /// Threads that wait for their ends. Others, so that a process that takes its time to end keeps no other from being started.
+    enders: ThreadPoolExecutor,
     numbers: AtomicU32,
     state: Mutex<State>,
-}
-
-pub(super) struct State {
-    /// The calls that have not begun, and some that never will.
-    queue: VecDeque<Arc<Call>>,
-    /// How many of them were withdrawn, at least.
-    litter: usize,
-    /// Processes that take calls, or soon will.
-    pub(super) workers: Vec<Arc<Worker>>,
-    /// Those of them that rest, the latest on top, and how to wake their drivers.
-    resting: Vec<(Arc<Worker>, Waker)>,
-    /// Processes that are being started and being ended.
-    starting: usize,
-    ending: usize,
-    /// Starts that failed since one last did not.
-    failed_starts: u32,
-    /// When somebody last looked whether each worker gets on.
-    looked: Instant,
-    /// The loop whose reactor polls the sockets.
-    pub(super) home: Option<WeakScheduler>,
-    /// It tells us when it stands still.
-    pub(super) is_watched: bool,
-    end: End,
-    /// Who waits for the last process to end.
-    waiters: Vec<Waker>,
-}
-
-/// Whether the pool takes calls.
-enum End {
-    Open,
-    /// It does not, but has those that are there done.
-    Closed,
-    /// The owner had its processes ended.
-    Forced,
-    /// A process died.
-    Broken(Death),
 }
 
 /// What a driver does next.
@@ -149,37 +113,17 @@ struct Left {
     rest: Vec<Sent>,
 }
 
-/// What is to be done after a look at the queue, without the lock.
-#[must_use]
-enum Summons {
-    None,
-    Wake(Waker),
-    Start(usize),
-}
-
 impl Roster {
     pub(super) fn new(config: Config, starter: Starter) -> Roster {
-        // Few, for each start and each end takes a few ms of a processor at most.
-        let helpers = ThreadPoolExecutor::builder()
-            .max_workers(4)
-            .keep_alive(Duration::from_secs(1))
-            .thread_name("kumihimo-procs")
-            .build();
-        let state = State {
-            queue: VecDeque::new(),
-            litter: 0,
-            workers: Vec::new(),
-            resting: Vec::new(),
-            starting: 0,
-            ending: 0,
-            failed_starts: 0,
-            looked: Instant::now(),
-            home: None,
-            is_watched: false,
-            end: End::Open,
-            waiters: Vec::new(),
+        let helpers = |max_workers| {
+            let builder =
+                ThreadPoolExecutor::builder().max_workers(max_workers).thread_name("kumihimo-procs");
+            builder.keep_alive(Duration::from_secs(1)).build()
         };
-        Roster { config, starter, helpers, numbers: AtomicU32::new(1), state: Mutex::new(state) }
+        // Few, as each start takes a ms of a processor.
+        let (starters, enders) = (helpers(4), helpers(16));
+        let state = State::new();
+        Roster { config, starter, starters, enders, numbers: AtomicU32::new(1), state: Mutex::new(state) }
     }
 
     /// The number of a new call.
@@ -250,7 +194,7 @@ impl Roster {
             state.looked = Instant::now();
             state.recall_from(worker, Worker::recall_if_stuck, &mut wakers);
         }
-        let frames = state.deal(worker, wanted);
+        let frames = if state.is_over() { Vec::new() } else { state.deal(worker, wanted) };
         if !frames.is_empty() {
             wakers.extend(state.wake_another());
         }
@@ -287,13 +231,13 @@ impl Roster {
         let ended = match error {
             // Those that are not wanted are dropped here; the others wait again.
             None => state.put_back(calls, false),
-            Some(_) => calls.into_iter().map(|sent| sent.call).collect(),
+            Some(_) => calls,
         };
         let summons = state.summon(&self.config);
         wakers.extend(state.take_waiters());
         drop(state);
         if let Some(error) = error {
-            ended.iter().for_each(|call| call.end(Err(error.clone())));
+            ended.iter().for_each(|sent| sent.call.end(Err(error.clone())));
         }
         self.answer(summons);
         wake_all(wakers);
@@ -322,7 +266,7 @@ impl Roster {
     fn start(self: &Arc<Self>) {
         let roster = Arc::clone(self);
         let start = move |roster: &Roster| catch_unwind(AssertUnwindSafe(|| roster.starter.start()));
-        self.help(move |has_thread| match has_thread.then(|| start(&roster)) {
+        Self::help(&self.starters, move |has_thread| match has_thread.then(|| start(&roster)) {
             Some(Ok(Ok(started))) => roster.started(started),
             Some(Ok(Err(error))) => roster.not_started(&error.to_string()),
             Some(Err(_)) => roster.not_started("starting it panicked; standard error says why"),
@@ -331,9 +275,9 @@ impl Roster {
     }
 
     /// Has a thread do what blocks: called with true there, or here with false if the system has no thread for it.
-    fn help(&self, f: impl FnOnce(bool) + Send + 'static) {
+    fn help(helpers: &ThreadPoolExecutor, f: impl FnOnce(bool) + Send + 'static) {
         let mut help = Help(Some(f));
-        self.helpers.submit(move || help.call(true)).detach();
+        helpers.submit(move || help.call(true)).detach();
     }
 
     fn started(self: &Arc<Self>, Started { stream, process, claims }: Started) {
@@ -342,9 +286,10 @@ impl Roster {
         let mut state = self.lock();
         state.starting -= 1;
         state.workers.push(Arc::clone(&worker));
+        let is_drained = state.is_drained();
         let parting = match state.end {
             End::Forced | End::Broken(_) => Some(Parting::Killed(Victim::Ended)),
-            End::Closed if state.is_drained() => Some(Parting::Orderly),
+            End::Closed if is_drained => Some(Parting::Orderly),
             _ => None,
         };
         let home = state.home.as_ref().and_then(WeakScheduler::upgrade);
@@ -411,7 +356,8 @@ impl Roster {
             self.config.on_crash == OnCrash::Restart && matches!(state.end, End::Open | End::Closed);
         let summons = match parting {
             Parting::Died { is_final: false, .. } if goes_on => {
-                left.begun.extend(state.put_back(mem::take(&mut left.rest), true));
+                let rejected = state.put_back(mem::take(&mut left.rest), true);
+                left.rest = rejected;
                 state.recall_from(worker, Worker::recall_if_many, &mut wakers);
                 state.summon(&self.config)
             }
@@ -420,13 +366,17 @@ impl Roster {
                 state.recall_from(worker, Worker::recall_if_many, &mut wakers);
                 state.summon(&self.config)
             }
-            _ => Summons::None,
+            Parting::Died { .. } => {
+                state.is_breaking = true;
+                Summons::None
+            }
+            Parting::Orderly | Parting::Killed(_) => Summons::None,
         };
         drop(state);
         self.answer(summons);
         wake_all(wakers);
         let (roster, worker) = (Arc::clone(self), Arc::clone(worker));
-        self.help(move |_| roster.parted(&worker, stream, parting, during, left));
+        Self::help(&self.enders, move |_| roster.parted(&worker, stream, parting, during, left));
     }
 
     /// In a thread: waits for the end of a process, and draws the conclusions.
@@ -516,13 +466,20 @@ impl Roster {
 
     /// Has a worker end that no loop looks after, if it has nothing to do.
     pub(super) fn retire(self: &Arc<Self>, worker: &Arc<Worker>) {
+        // Locked, so that no driver gives it a call meanwhile.
+        let mut line = worker.line();
         let (calls, _) = worker.burden();
-        let state = self.lock();
+        let mut state = self.lock();
         let is_needed = calls > 0 || matches!(state.end, End::Open) || !state.is_drained();
         drop(state);
-        if !is_needed {
-            self.part(worker, None, Parting::Orderly);
+        if is_needed {
+            return;
         }
+        // Whichever driver it gets meanwhile is none any more.
+        line.epoch += 1;
+        let epoch = line.epoch;
+        drop(line);
+        self.part(worker, Some(epoch), Parting::Orderly);
     }
 
     /// Ends all processes with a signal. `Signal::KILL` needs no help from them.
@@ -562,22 +519,38 @@ impl Roster {
         !matches!(self.lock().end, End::Open)
     }
 
-    /// Whether the last process has ended; else `waker` is told when that is so.
-    pub(super) fn poll_ended(&self, waker: &Waker) -> bool {
+    /// The number of somebody who will wait for the end.
+    pub(super) fn new_waiter(&self) -> u64 {
         let mut state = self.lock();
-        if state.has_ended() {
-            return true;
+        state.next_waiter += 1;
+        state.next_waiter
+    }
+
+    /// Whether the last process has ended; else `waker` is told when that is so.
+    pub(super) fn poll_ended(&self, waiter: u64, waker: &Waker) -> bool {
+        // Users' code, so not under the lock.
+        let waker = waker.clone();
+        let mut state = self.lock();
+        let has_ended = state.has_ended();
+        let before = state.forget_waiter(waiter);
+        if !has_ended {
+            state.waiters.push((waiter, waker));
         }
-        if !state.waiters.iter().any(|known| known.will_wake(waker)) {
-            state.waiters.push(waker.clone());
-        }
-        false
+        drop(state);
+        drop(before);
+        has_ended
+    }
+
+    /// Somebody waits no more.
+    pub(super) fn forget_waiter(&self, waiter: u64) {
+        let before = self.lock().forget_waiter(waiter);
+        drop(before);
     }
 
     /// Has those who wait for the end look again.
     pub(super) fn wake_waiters(&self) {
         let waiters = mem::take(&mut self.lock().waiters);
-        wake_all(waiters);
+        wake_all(waiters.into_iter().map(|(_, waker)| waker).collect());
     }
 
     pub(super) fn pids(&self) -> Vec<u32> {
@@ -596,122 +569,6 @@ impl Roster {
         drop(state);
         calls.extend(workers.iter().flat_map(|worker| worker.calls()));
         calls
-    }
-}
-
-impl State {
-    /// Somebody for the calls that wait: one that rests, or as many new ones as they need.
-    fn summon(&mut self, config: &Config) -> Summons {
-        if self.is_drained() || self.is_over() {
-            return Summons::None;
-        }
-        if let Some((_, waker)) = self.resting.pop() {
-            return Summons::Wake(waker);
-        }
-        let possible = config.max_workers.saturating_sub(self.workers.len() + self.starting);
-        let count = self.queue.len().saturating_sub(self.starting).min(possible);
-        self.starting += count;
-        if count == 0 { Summons::None } else { Summons::Start(count) }
-    }
-
-    /// Puts calls that have not begun back in the queue, before the others. Returns those that can't be.
-    fn put_back(&mut self, mut calls: Vec<Sent>, has_died: bool) -> Vec<Arc<Call>> {
-        calls.sort_by_key(|sent| sent.call.number);
-        let mut rejected = Vec::new();
-        for Sent { call, frame } in calls.into_iter().rev() {
-            match call.put_back(frame, has_died) {
-                true => self.queue.push_front(call),
-                false => rejected.push(call),
-            }
-        }
-        rejected
-    }
-
-    /// Has calls back from the other workers than this one. Returns how many.
-    fn recall_from(
-        &mut self,
-        worker: &Arc<Worker>,
-        recall: impl Fn(&Worker, &mut Vec<Waker>) -> Vec<Sent>,
-        wakers: &mut Vec<Waker>,
-    ) -> usize {
-        let others = self.workers.iter().filter(|other| !Arc::ptr_eq(other, worker));
-        let calls: Vec<Sent> = others.flat_map(|other| recall(other, wakers)).collect();
-        let found = calls.len();
-        self.put_back(calls, false);
-        found
-    }
-
-    /// Gives so many calls to a worker.
-    fn deal(&mut self, worker: &Arc<Worker>, wanted: usize) -> Vec<Frame> {
-        let mut frames = Vec::new();
-        // Without a way to have them back, one at a time.
-        let wanted = if worker.gives_back() { wanted } else { wanted.min(1) };
-        let (mut calls, mut bytes) = worker.burden();
-        while frames.len() < wanted
-            && let Some(call) = self.queue.front()
-            && (calls == 0 || bytes + call.length <= BYTES_AHEAD)
-            && let Some(call) = self.queue.pop_front()
-        {
-            match call.send_to(worker) {
-                Some(frame) => {
-                    (calls, bytes) = (calls + 1, bytes + frame.len());
-                    frames.push(worker.give(call, frame));
-                }
-                None => self.litter = self.litter.saturating_sub(1),
-            }
-        }
-        frames
-    }
-
-    /// The waker of one that rests, if there is something for it to do.
-    fn wake_another(&mut self) -> Option<Waker> {
-        if self.is_drained() { None } else { self.resting.pop().map(|(_, waker)| waker) }
-    }
-
-    /// Whether no call waits.
-    pub(super) fn is_drained(&self) -> bool {
-        !self.queue.iter().any(|call| call.is_waiting())
-    }
-
-    pub(super) fn is_open(&self) -> bool {
-        matches!(self.end, End::Open)
-    }
-
-    /// Whether the processes are being ended.
-    fn is_over(&self) -> bool {
-        matches!(self.end, End::Forced | End::Broken(_))
-    }
-
-    /// The calls that wait, if there is no process for them and there won't be.
-    fn give_up_waiting(&mut self) -> Vec<Arc<Call>> {
-        if self.failed_starts < FAILED_STARTS || !self.workers.is_empty() || self.starting > 0 {
-            return Vec::new();
-        }
-        self.failed_starts = 0;
-        mem::take(&mut self.queue).into()
-    }
-
-    /// Takes a worker off those that rest: its driver is gone.
-    pub(super) fn wakes_no_more(&mut self, worker: &Arc<Worker>) {
-        self.resting.retain(|(resting, _)| !Arc::ptr_eq(resting, worker));
-    }
-
-    /// The death that broke the pool.
-    fn first_death(&self) -> Option<Death> {
-        match &self.end {
-            End::Broken(death) => Some(death.clone()),
-            _ => None,
-        }
-    }
-
-    fn has_ended(&self) -> bool {
-        let is_idle = self.workers.is_empty() && self.starting == 0 && self.ending == 0;
-        is_idle && !matches!(self.end, End::Open) && self.is_drained()
-    }
-
-    /// Who waits for the end, if it has come.
-    fn take_waiters(&mut self) -> Vec<Waker> {
-        if self.has_ended() { mem::take(&mut self.waiters) } else { Vec::new() }
     }
 }
 

@@ -19,13 +19,17 @@ use super::roster::Roster;
 /// Dropping it ends the waiting only.
 #[must_use = "the pool shuts down anyway; await this to know when its last process has ended"]
 pub struct ProcessShutdown {
-    /// `None` where nobody wants to wait.
-    roster: Option<Arc<Roster>>,
+    /// `None` where nobody wants to wait; and the number under which we do.
+    roster: Option<(Arc<Roster>, u64)>,
     leaf: Leaf,
 }
 
 impl ProcessShutdown {
     pub(super) fn new(roster: Option<Arc<Roster>>) -> ProcessShutdown {
+        let roster = roster.map(|roster| {
+            let waiter = roster.new_waiter();
+            (roster, waiter)
+        });
         ProcessShutdown { roster, leaf: Leaf::new() }
     }
 }
@@ -35,13 +39,21 @@ impl Future for ProcessShutdown {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         ready!(self.leaf.enter(cx));
-        let Some(roster) = &self.roster else { return Poll::Ready(()) };
-        if roster.poll_ended(cx.waker()) {
+        let Some((roster, waiter)) = &self.roster else { return Poll::Ready(()) };
+        if roster.poll_ended(*waiter, cx.waker()) {
             return Poll::Ready(());
         }
         roster.look_after();
         self.leaf.wait(WaitKind::Thread);
         Poll::Pending
+    }
+}
+
+impl Drop for ProcessShutdown {
+    fn drop(&mut self) {
+        if let Some((roster, waiter)) = &self.roster {
+            roster.forget_waiter(*waiter);
+        }
     }
 }
 

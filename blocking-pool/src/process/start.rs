@@ -163,7 +163,13 @@ pub(super) fn execute(role: Role, socket: OwnedFd) -> io::Result<ChildProcess> {
     let mask = SignalMask::block(&[libc::SIGINT]);
     let child = command.spawn();
     mask.restore();
-    Ok(ChildProcess::own(child.map_err(explain("a worker process could not be started"))?))
+    let what = match &child {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            "a worker process could not be started, as the program's own file is not found (is /proc mounted?)"
+        }
+        _ => "a worker process could not be started",
+    };
+    Ok(ChildProcess::own(child.map_err(explain(what))?))
 }
 
 /// The file of this program, whatever has become of its name.

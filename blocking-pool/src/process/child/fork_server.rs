@@ -1,5 +1,6 @@
 //! The zygote: forks workers on request, reaps them, and tells how they ended.
 
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -10,7 +11,7 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process, pidfd_open, waitid, waitpid,
 };
 
-use super::{BROKEN, die};
+use super::{BROKEN, MISUSED, die};
 use crate::process::child_process::Exit;
 use crate::process::zygote::{Message, receive, send};
 
@@ -25,6 +26,12 @@ struct Worker {
 /// Serves the pool at the other end of `control`. Returns in the workers only, each with its socket; in the zygote
 /// itself it ends with the process.
 pub(super) fn run(control: OwnedFd) -> UnixStream {
+    if fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() > 1) {
+        die(
+            MISUSED,
+            "a library of this program starts threads before `main`, so it can't be forked; use `StartMethod::Spawn`",
+        );
+    }
     let mut workers = Vec::new();
     loop {
         match step(&control, &mut workers) {
@@ -85,8 +92,8 @@ fn step(control: &OwnedFd, workers: &mut Vec<Worker>) -> io::Result<Step> {
 
 /// Forks a worker. The zygote answers; the worker is left with its socket, and nothing else of the zygote's.
 fn fork(control: &OwnedFd, workers: &mut Vec<Worker>, serial: u64, socket: OwnedFd) -> io::Result<Step> {
-    // SAFETY: this process has one thread: it has not come to `main`, and what runs here starts none. So no lock is
-    // held by a thread that the child does not have, and the child may do what it likes.
+    // SAFETY: this process has one thread: `run` has looked, and what runs here starts none. So no lock is held by a
+    // thread that the child does not have, and the child may do what it likes.
     let id = unsafe { libc::fork() };
     if id == 0 {
         // `run` closes `control`.

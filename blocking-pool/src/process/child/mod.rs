@@ -48,7 +48,10 @@ pub(super) fn main(role: Option<Role>, hook: Entry, arguments: Arguments) -> ! {
         Ok(socket) => socket,
         Err(error) => die(
             MISUSED,
-            &format!("{variable} is set, but standard input is not a pool's socket ({error}); unset it"),
+            &format!(
+                "{variable} is set, but there is no pool behind standard input ({error}); unset it, unless a pool of \
+                 this program has started this process: then that is what keeps it from starting"
+            ),
         ),
     };
     let socket = match role {

@@ -64,13 +64,13 @@ fn record(message: String, info: &PanicHookInfo<'_>, with_backtrace: bool) -> Re
 /// The record of the panic that has this payload, or what the payload itself tells.
 fn remote_panic(payload: Box<dyn Any + Send>) -> RemotePanic {
     let message = message(&*payload);
+    // The record may be of an earlier panic, which the call has caught, before it unwound with `resume_unwind`, or
+    // installed a hook of its own.
+    let record = RECORD.take().filter(|record| record.message() == message);
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         // A payload whose destructor panics, perhaps with another such payload.
         mem::forget(again);
     }
-    // The record may be of an earlier panic, which the call has caught, before it unwound with `resume_unwind`, or
-    // installed a hook of its own.
-    let record = RECORD.take().filter(|record| record.message() == message);
     record.unwrap_or_else(|| RemotePanic::new(message, None, None))
 }
 

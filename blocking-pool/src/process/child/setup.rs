@@ -22,7 +22,7 @@ pub(super) fn enter(role: Role) -> io::Result<OwnedFd> {
     // SAFETY: the name is a C string. There is one thread yet, so nobody reads the environment meanwhile.
     unsafe { libc::unsetenv(VARIABLE.as_ptr()) };
     let socket = take_socket()?;
-    signals(role);
+    signals();
     name(role);
     Ok(socket)
 }
@@ -49,7 +49,8 @@ fn take_socket() -> io::Result<OwnedFd> {
     sockopt::socket_type(stdin)?;
     // Not below 3: output to a stream that was closed must not go to the socket.
     let socket = fcntl_dupfd_cloexec(stdin, libc::STDERR_FILENO + 1)?;
-    let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|error| io::Error::other(format!("/dev/null can't be opened: {error}")))?;
     replace(&null, libc::STDIN_FILENO)?;
     for output in [libc::STDOUT_FILENO, libc::STDERR_FILENO] {
         // SAFETY: only looked at, to learn whether it is open.
@@ -71,7 +72,7 @@ fn replace(file: &OwnedFd, place: RawFd) -> io::Result<()> {
 }
 
 /// Sets the signals' actions.
-fn signals(role: Role) {
+fn signals() {
     // As Rust's runtime: a write to a closed pipe is an error, not the end.
     action(libc::SIGPIPE, libc::SIG_IGN);
     // Ctrl-C goes to all processes of the terminal, and is the pool's to act on. Not ignored, since programs that are
@@ -81,12 +82,10 @@ fn signals(role: Role) {
     }
     // Whatever the pool's process does about it: `terminate_workers` sends it.
     action(libc::SIGTERM, libc::SIG_DFL);
+    // Where it is ignored, the kernel forgets how children end: those that a call starts, and a zygote's.
+    action(libc::SIGCHLD, libc::SIG_DFL);
     // The pool has blocked SIGINT so that it would find the handler, and the thread that started us may have blocked others.
     signal_mask::unblock_all();
-    if role == Role::Zygote {
-        // Where it is ignored, the kernel forgets how a child ended.
-        action(libc::SIGCHLD, libc::SIG_DFL);
-    }
 }
 
 extern "C" fn nothing(_: c_int) {}

@@ -133,7 +133,10 @@ fn a_variable_that_somebody_else_has_set() {
     for value in ["worker 1", "zygote 1"] {
         let (code, text) = run(value);
         assert_eq!(code, Some(64));
-        assert!(text.contains("KUMIHIMO_PROCESS_POOL is set, but standard input is not"), "{text}");
+        assert!(
+            text.contains("KUMIHIMO_PROCESS_POOL is set, but there is no pool behind standard input"),
+            "{text}"
+        );
     }
     let (code, text) = run("yes");
     assert_eq!(code, Some(64));
