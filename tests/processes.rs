@@ -164,6 +164,26 @@ fn an_initializer_that_panics_breaks_the_pool() {
 }
 
 #[test]
+fn starts_that_fail_are_not_tried_for_ever() {
+    fn initialize() {
+        process::exit(7);
+    }
+    on_all(
+        |builder| builder.max_workers(3).initializer(initialize).on_crash(OnCrash::Restart),
+        |pool| async move {
+            for _ in 0..2 {
+                let calls: Vec<_> = (0..50).map(|n| pool.submit(square, n)).collect();
+                for call in calls {
+                    let error = broken(call.await);
+                    assert_eq!((error.exit_code(), error.is_own()), (Some(7), false), "{error}");
+                    assert!(error.to_string().contains("while it was started"), "{error}");
+                }
+            }
+        },
+    );
+}
+
+#[test]
 fn a_panic_travels_and_the_pool_goes_on() {
     fn fails(n: u64) -> u64 {
         panic!("{n} is too much")

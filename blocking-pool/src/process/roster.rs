@@ -250,7 +250,7 @@ impl Roster {
 
     /// A worker is ready for calls.
     pub(super) fn has_started(&self) {
-        self.lock().failed_starts = 0;
+        self.lock().has_started();
     }
 
     fn answer(self: &Arc<Self>, summons: Summons) {
@@ -308,12 +308,7 @@ impl Roster {
     fn not_started(self: &Arc<Self>, text: &str) {
         let mut state = self.lock();
         state.starting -= 1;
-        state.failed_starts += 1;
-        if !state.workers.is_empty() {
-            // They do the work, and whoever of them leaves has it tried again.
-            return;
-        }
-        let calls = state.give_up_waiting();
+        let calls = state.has_failed_to_start();
         let summons = state.summon(&self.config);
         let waiters = state.take_waiters();
         drop(state);
@@ -344,6 +339,7 @@ impl Roster {
         let (begun, rest) = worker.strip();
         let mut left = Left { begun, rest };
         state.ending += 1;
+        state.ready -= usize::from(is_ready);
         let during = match &left.begun[..] {
             _ if !is_ready => During::Start,
             [first, ..] => During::Call(first.what),
@@ -359,7 +355,8 @@ impl Roster {
                 let rejected = state.put_back(mem::take(&mut left.rest), true);
                 left.rest = rejected;
                 state.recall_from(worker, Worker::recall_if_many, &mut wakers);
-                state.summon(&self.config)
+                // One that could not even be started is counted first.
+                if is_ready { state.summon(&self.config) } else { Summons::None }
             }
             Parting::Orderly if !state.is_over() => {
                 state.put_back(mem::take(&mut left.rest), false);
@@ -435,11 +432,10 @@ impl Roster {
             return left.end(&first, Victim::InFlight);
         }
         if self.config.on_crash == OnCrash::Restart && !is_final {
-            let mut waiting = Vec::new();
-            if let During::Start = death.during {
-                state.failed_starts += 1;
-                waiting = state.give_up_waiting();
-            }
+            let waiting = match death.during {
+                During::Start => state.has_failed_to_start(),
+                _ => Vec::new(),
+            };
             drop(state);
             end_broken(waiting, &death, Victim::Waiting);
             return left.end(&death, Victim::Own);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kumihimo_executor::WeakScheduler;
 
@@ -16,6 +16,9 @@ use super::worker::{Sent, Worker};
 
 /// So many starts may fail in a row before the calls that wait fail for it.
 const FAILED_STARTS: u32 = 3;
+
+/// After that, as long as others do the work, it is tried again after this time only.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// Who waits, who works, and how the pool is.
 pub(super) struct State {
@@ -30,8 +33,11 @@ pub(super) struct State {
     /// Processes that are being started and being ended.
     pub(super) starting: usize,
     pub(super) ending: usize,
-    /// Starts that failed since one last did not.
-    pub(super) failed_starts: u32,
+    /// Those of the workers that have said that they are ready.
+    pub(super) ready: usize,
+    /// Starts that failed since one last did not, and when the last did.
+    failed_starts: u32,
+    failed_at: Instant,
     /// When somebody last looked whether each worker gets on.
     pub(super) looked: Instant,
     /// The loop whose reactor polls the sockets.
@@ -75,7 +81,9 @@ impl State {
             resting: Vec::new(),
             starting: 0,
             ending: 0,
+            ready: 0,
             failed_starts: 0,
+            failed_at: Instant::now(),
             looked: Instant::now(),
             home: None,
             is_watched: false,
@@ -93,6 +101,9 @@ impl State {
         }
         if let Some((_, waker)) = self.resting.pop() {
             return Summons::Wake(waker);
+        }
+        if self.is_futile() {
+            return Summons::None;
         }
         let possible = config.max_workers.saturating_sub(self.workers.len() + self.starting);
         let count = self.queue.len().saturating_sub(self.starting).min(possible);
@@ -172,13 +183,26 @@ impl State {
         self.is_breaking || matches!(self.end, End::Forced | End::Broken(_))
     }
 
-    /// The calls that wait, if there is no process for them and there won't be.
-    pub(super) fn give_up_waiting(&mut self) -> Vec<Arc<Call>> {
-        if self.failed_starts < FAILED_STARTS || !self.workers.is_empty() || self.starting > 0 {
+    /// A worker is ready for calls.
+    pub(super) fn has_started(&mut self) {
+        self.ready += 1;
+        self.failed_starts = 0;
+    }
+
+    /// A start has failed. Gives the calls that wait, if there is no process for them and there won't be.
+    pub(super) fn has_failed_to_start(&mut self) -> Vec<Arc<Call>> {
+        self.failed_starts += 1;
+        self.failed_at = Instant::now();
+        if self.failed_starts < FAILED_STARTS || self.ready > 0 {
             return Vec::new();
         }
         self.failed_starts = 0;
         mem::take(&mut self.queue).into()
+    }
+
+    /// Whether it is no use to start another process now: some have failed, and there are others that do the work.
+    fn is_futile(&self) -> bool {
+        self.failed_starts >= FAILED_STARTS && self.ready > 0 && self.failed_at.elapsed() < TRY_AGAIN
     }
 
     /// Takes a worker off those that rest: its driver is gone.
