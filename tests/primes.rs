@@ -105,9 +105,17 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 /// Starts it, and waits until all its processes are there.
 fn with_workers(mut program: Command, n: usize) -> (Child, Pid) {
-    let child = program.spawn().expect("the example should start");
+    let mut child = program.spawn().expect("the example should start");
     let leader = Pid::from_child(&child);
-    wait_until("the processes should start", || workers(leader).len() == n);
+    let start = Instant::now();
+    while workers(leader).len() != n {
+        if start.elapsed() > PATIENCE {
+            // Else it would sieve on for days.
+            child.kill().unwrap();
+            panic!("the processes did not start");
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
     (child, leader)
 }
 
