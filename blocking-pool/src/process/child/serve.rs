@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::process::exit;
 
 use rustix::buffer::spare_capacity;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, read, retry_on_intr};
 
 use super::{BROKEN, INITIALIZER_FAILED, PROTOCOL_ERROR, die, panic_record, watcher};
@@ -85,7 +86,7 @@ impl Server {
     fn run(&mut self) -> Result<(), End> {
         while !self.greet()? {
             if !self.read()? {
-                return Ok(self.requests.end()?);
+                return self.end();
             }
         }
         loop {
@@ -93,8 +94,18 @@ impl Server {
                 self.send()?;
             }
             if !self.read()? {
-                return Ok(self.requests.end()?);
+                return self.end();
             }
+        }
+    }
+
+    /// There is no more to be read: that must not be in the middle of a frame, unless the pool's process is gone.
+    fn end(&self) -> Result<(), End> {
+        let mut polled = [PollFd::new(self.socket, PollFlags::empty())];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        match poll(&mut polled, Some(&now)) {
+            Ok(_) if polled[0].revents().contains(PollFlags::HUP) => Err(End::Gone),
+            _ => Ok(self.requests.end()?),
         }
     }
 
