@@ -610,19 +610,12 @@ mod ctrl_c {
     /// A `run` that was over still gave Ctrl-C its default meaning, the end of the process, whoever else listened.
     #[test]
     fn is_a_signals_own_after_a_run() {
-        if ignores_sigint() {
+        if crate::support::processes::ignores_sigint() {
             println!("skipped: SIGINT is ignored here, and children inherit that");
             return;
         }
         let output = Command::new(std::env::current_exe().unwrap()).env(INSIDE, "yes").output().unwrap();
         assert!(output.status.success(), "{output:?}");
         assert_eq!(output.stdout, b"survived\n");
-    }
-
-    /// A shell starts what it puts in the background with SIGINT ignored; `run` then leaves it alone.
-    fn ignores_sigint() -> bool {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
-        u64::from_str_radix(ignored.trim(), 16).unwrap() & (1 << (libc::SIGINT - 1)) != 0
     }
 }

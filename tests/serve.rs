@@ -2,6 +2,9 @@
 
 #[path = "support/example.rs"]
 mod example;
+#[allow(dead_code)]
+#[path = "support/processes.rs"]
+mod processes;
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -493,7 +496,7 @@ fn a_client_that_stops_reading_is_closed() {
 
 #[test]
 fn sigint_lets_running_requests_finish() {
-    if ignores_sigint() {
+    if processes::ignores_sigint() {
         println!("skipped: SIGINT is ignored here, and children inherit that");
         return;
     }
@@ -503,13 +506,6 @@ fn sigint_lets_running_requests_finish() {
 #[test]
 fn sigterm_lets_running_requests_finish() {
     shutdown_finishes_a_download(Signal::TERM);
-}
-
-/// A shell starts what it puts in the background with SIGINT ignored, and a server then rightly ignores it, too.
-fn ignores_sigint() -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
-    u64::from_str_radix(ignored.trim(), 16).unwrap() & (1 << (Signal::INT.as_raw() - 1)) != 0
 }
 
 fn shutdown_finishes_a_download(signal: Signal) {

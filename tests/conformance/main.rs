@@ -7,6 +7,9 @@ mod trace;
 mod compare;
 mod listing;
 mod oracle;
+#[path = "../support/processes.rs"]
+#[allow(dead_code)]
+mod processes;
 mod repeats;
 
 use std::sync::Mutex;

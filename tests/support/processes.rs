@@ -3,12 +3,15 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+/// Longer than any test takes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Waits until there is no such process, not even a zombie.
 #[track_caller]
 pub(crate) fn wait_gone(pid: u32) {
     let start = Instant::now();
     while let Some(state) = state(pid) {
-        assert!(start.elapsed() < super::PATIENCE, "process {pid} is still there, in state {state}");
+        assert!(start.elapsed() < PATIENCE, "process {pid} is still there, in state {state}");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
@@ -35,4 +38,11 @@ pub(crate) fn children() -> Vec<u32> {
 /// How many descriptors this process has open.
 pub(crate) fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// Whether this process ignores Ctrl-C, as a shell has what it runs in the background do; children inherit that.
+pub(crate) fn ignores_sigint() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+    u64::from_str_radix(ignored.trim(), 16).unwrap() & (1 << (libc::SIGINT - 1)) != 0
 }
