@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kumihimo as asyncio;
 use kumihimo::{
     ContextVar, Executor, ExecutorJob, TaskError, ThreadPoolExecutor, catch_cancelled, get_running_loop,
     run_coroutine_threadsafe, to_thread,
 };
-use support::{Flavour, everywhere, millis, panic_message, secs, within_patience};
+use support::{Flavour, everywhere, millis, panic_message, secs, until, within_patience};
 
 /// Longer than anything here takes; only a hanging test waits for it.
 const LONG: Duration = Duration::from_secs(20);
@@ -31,15 +31,6 @@ fn gate<T: Send>(value: T) -> (impl FnOnce() -> T + Send, Receiver<()>, Sender<(
         value
     };
     (f, begun, end)
-}
-
-/// Waits without blocking the loop: on one thread somebody else has to get on.
-async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < LONG, "never: {what}");
-        asyncio::yield_now().await;
-    }
 }
 
 // === run_in_executor ===

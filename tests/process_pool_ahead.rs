@@ -55,6 +55,13 @@ async fn warm_up(pool: &ProcessPoolExecutor) {
     }
 }
 
+/// Has two processes started.
+async fn start_two(pool: &ProcessPoolExecutor) {
+    for call in [pool.submit(nap, 20), pool.submit(nap, 20)] {
+        call.await.unwrap();
+    }
+}
+
 async fn begins<R>(call: &ProcessJob<R>) {
     while !call.running() {
         asyncio::sleep(Duration::from_millis(1)).await;
@@ -121,9 +128,7 @@ fn are_not_stuck_behind_a_long_one() {
     on_all(
         |builder| builder.max_workers(2),
         |pool| async move {
-            for call in [pool.submit(nap, 20), pool.submit(nap, 20)] {
-                call.await.unwrap();
-            }
+            start_two(&pool).await;
             warm_up(&pool).await;
             let long = pool.submit(nap, 20_000);
             let calls: Vec<_> = (0..40).map(|n| pool.submit(quick, n)).collect();
@@ -149,9 +154,7 @@ fn go_to_the_process_that_takes_a_dead_one_s_place() {
                 Some(max) => builder.max_workers(2).max_tasks_per_child(max),
             },
             |pool| async move {
-                for call in [pool.submit(nap, 20), pool.submit(nap, 20)] {
-                    call.await.unwrap();
-                }
+                start_two(&pool).await;
                 let first =
                     if max_tasks.is_none() { pool.submit(nap_and_exit, 150) } else { pool.submit(nap, 150) };
                 begins(&first).await;
@@ -206,9 +209,7 @@ fn are_not_sent_to_and_fro() {
     on_all(
         |builder| builder.max_workers(2),
         |pool| async move {
-            for call in [pool.submit(nap, 20), pool.submit(nap, 20)] {
-                call.await.unwrap();
-            }
+            start_two(&pool).await;
             warm_up(&pool).await;
             for _ in 0..20 {
                 let long = pool.submit(|bytes: Vec<u8>| bytes.len(), vec![1; 4_000_000]);

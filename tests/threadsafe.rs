@@ -4,25 +4,16 @@ mod support;
 
 use std::sync::mpsc::channel;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kumihimo as asyncio;
 use kumihimo::{
     ConcurrentError, ConcurrentFuture, catch_cancelled, get_running_loop, run_coroutine_threadsafe, to_thread,
 };
-use support::{Flavour, everywhere, millis, panic_message, secs, within_patience};
+use support::{Flavour, everywhere, millis, panic_message, secs, until, within_patience};
 
 /// Longer than anything here takes; only a hanging test waits for it.
 const LONG: Duration = Duration::from_secs(20);
-
-/// Waits without blocking the loop: on one thread somebody else has to get on.
-async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < LONG, "never: {what}");
-        asyncio::yield_now().await;
-    }
-}
 
 #[test]
 fn futures_may_be_sent_and_shared() {

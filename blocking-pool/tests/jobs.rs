@@ -1,14 +1,16 @@
 //! Jobs outside of a loop, maps, initializers, metrics, and executors of the user's own.
 
+mod support;
+
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Context, Waker};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_lite::StreamExt;
 use futures_lite::future::block_on;
@@ -16,29 +18,7 @@ use kumihimo_blocking_pool::{
     DefaultExecutor, Executor, ExecutorJob, Job, JobError, SubmitError, ThreadPoolExecutor, enter, submit_to,
     to_thread,
 };
-
-/// Longer than anything here takes; only a hanging test waits for it.
-const LONG: Duration = Duration::from_secs(60);
-
-/// A job that has begun when this returns, and runs until the sender is dropped.
-fn occupy(pool: &ThreadPoolExecutor) -> (Job<()>, Sender<()>) {
-    let (began, begun) = channel();
-    let (end, ended): (_, Receiver<()>) = channel();
-    let job = pool.submit(move || {
-        began.send(()).unwrap();
-        let _ = ended.recv();
-    });
-    begun.recv_timeout(LONG).expect("the job begins");
-    (job, end)
-}
-
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < LONG, "never: {what}");
-        thread::sleep(Duration::from_millis(1));
-    }
-}
+use support::{LONG, eventually, occupy};
 
 /// What a panic said.
 fn panic_message(f: impl FnOnce()) -> String {

@@ -1,44 +1,24 @@
 //! The pool's rules: order, growth, panics, withdrawal, shutdown; and that nothing is lost under stress.
 
+mod support;
+
 use std::collections::HashSet;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_lite::future::block_on;
 use kumihimo_blocking_pool::{DefaultExecutor, Job, JobError, ThreadPoolExecutor, current, enter, to_thread};
-
-/// Longer than anything here takes; only a hanging test waits for it.
-const LONG: Duration = Duration::from_secs(60);
+use support::{LONG, eventually, occupy};
 
 fn pool(max_workers: usize) -> ThreadPoolExecutor {
     ThreadPoolExecutor::new(max_workers)
-}
-
-/// A job that has begun when this returns, and runs until the sender is dropped.
-fn occupy(pool: &ThreadPoolExecutor) -> (Job<()>, Sender<()>) {
-    let (began, begun) = channel();
-    let (end, ended): (_, Receiver<()>) = channel();
-    let job = pool.submit(move || {
-        began.send(()).unwrap();
-        let _ = ended.recv();
-    });
-    begun.recv_timeout(LONG).expect("the job begins");
-    (job, end)
-}
-
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < LONG, "never: {what}");
-        thread::sleep(Duration::from_millis(1));
-    }
 }
 
 #[derive(Default)]

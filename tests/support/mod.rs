@@ -109,3 +109,12 @@ pub(crate) fn panic_message(test: impl FnOnce()) -> String {
         Err(payload) => (*payload.downcast::<&str>().expect("a text")).into(),
     }
 }
+
+/// Waits without blocking the loop: on one thread somebody else has to get on.
+pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begin = std::time::Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < PATIENCE, "never: {what}");
+        kumihimo::yield_now().await;
+    }
+}

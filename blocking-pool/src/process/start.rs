@@ -30,7 +30,7 @@ use super::zygote::Zygote;
 ///
 /// | | starts from | a worker costs | works on |
 /// |---|---|---|---|
-/// | `Spawn` | the executable | loading the program, about a millisecond | Linux, Android, FreeBSD |
+/// | `Spawn` | the executable | loading the program, about a millisecond | Linux (Android and FreeBSD: untried) |
 /// | `ForkServer` | a copy of the program that waits just before `main` | a `fork` of that, less than a millisecond | Linux 5.4 |
 ///
 /// What differs: workers of a `ForkServer` have the environment and the working directory that the pool's process had
