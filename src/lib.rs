@@ -28,6 +28,8 @@
 //! | run a program | [`run`], [`Runner`], [`main`](macro@main), [`test`](macro@test) |
 //! | start and cancel tasks | [`create_task`], [`create_local_task`], [`Task`], [`TaskHandle`], [`SharedTask`], [`current_task`], [`all_tasks`] |
 //! | wait for several | [`gather`](fn@gather), [`try_gather`](fn@try_gather), [`shield`] |
+//! | synchronise | [`Lock`], [`Event`], [`Condition`], [`Semaphore`], [`BoundedSemaphore`], [`Barrier`] |
+//! | hand work over | [`Queue`], [`LifoQueue`], [`PriorityQueue`] |
 //! | clean up | [`catch_cancelled`], [`finally`], [`CancelledError`] |
 //! | wait for time | [`sleep`], [`sleep_until`], [`sleep_with`], [`interval`], [`yield_now`], [`clock`] |
 //! | call blocking code | [`to_thread`], [`ThreadPoolExecutor`], [`EventLoop::run_in_executor`], [`Executor`] |
@@ -130,6 +132,13 @@ pub use kumihimo_reactor::{
     Async, Instant, Interval, Missed, clock, interval, sleep, sleep_until, sleep_with,
 };
 
+pub use kumihimo_sync::{
+    Barrier, BarrierStatistics, BoundedSemaphore, BrokenBarrierError, Condition, ConditionStatistics, Event,
+    EventStatistics, GetError, LifoQueue, Lock, LockGuard, LockStatistics, OwnedLockGuard, OwnedPermit,
+    Permit, PriorityQueue, PutError, Queue, QueueEmpty, QueueFull, QueueShutDown, QueueStatistics,
+    ReleasedTooOften, Semaphore, SemaphoreStatistics, TooManyDone,
+};
+
 #[cfg(feature = "macros")]
 pub use kumihimo_macros::{main, test};
 
@@ -143,6 +152,14 @@ pub mod future {
     };
     pub use kumihimo_executor::{Outcome, WaitEnd, YieldNow};
     pub use kumihimo_reactor::{Sleep, SleepWith};
+    pub use kumihimo_sync::{
+        Acquire, AcquireOwned, ConditionWait, EventWait, Get, Join, Put, TakeOwnedPermit, TakePermit,
+    };
+}
+
+/// The orders of a [`Queue`], for code that serves all.
+pub mod queue {
+    pub use kumihimo_sync::{Fifo, Lifo, Order, Priority};
 }
 
 /// The settings of a [`ThreadPoolExecutor`].

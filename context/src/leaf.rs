@@ -69,6 +69,14 @@ impl Leaf {
         poll_context::note(WaitWord::leaf(kind));
     }
 
+    /// The leaf returns `Pending`, waiting at this [place](WaitWord::queued) in a primitive's queue.
+    #[inline]
+    pub fn wait_at(&mut self, place: *const ()) {
+        self.waiting = true;
+        poll_context::refund();
+        poll_context::note(WaitWord::queued(place));
+    }
+
     /// A forward that uses the leaf for its end returns `Pending`: it has noted itself.
     #[inline]
     pub fn forwarding(&mut self) {

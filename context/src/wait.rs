@@ -22,8 +22,14 @@ pub enum WaitKind {
 
 /// What one poll left behind: nothing, one leaf, one forward, or several things.
 ///
-/// A word, so that it can be stored with the task: leaves are odd, forwards are the aligned address of the task or, with
-/// the second bit set, of the other thing that is awaited; and [`WaitWord::MANY`] is that bit alone.
+/// A word, so that it can be stored with the task. Its low bits tell what it is:
+///
+/// | bits | meaning |
+/// |---|---|
+/// | `00` | a forward: the address of the task that is awaited; zero is [`NONE`](WaitWord::NONE) |
+/// | `10` | the address of something else that is awaited; without one, [`MANY`](WaitWord::MANY) |
+/// | `01` | a leaf, by its kind |
+/// | `11` | a place in the queue of a primitive, by its address; `111` once a request to cancel has come to the task there |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct WaitWord(usize);
 
@@ -58,6 +64,24 @@ impl WaitWord {
     /// The address of the [object](Self::object) that a forward awaits.
     pub fn object_target(self) -> Option<*const ()> {
         (self.0 & 3 == 2 && self != WaitWord::MANY).then(|| std::ptr::with_exposed_provenance(self.0 & !3))
+    }
+
+    /// A place in the queue of a lock or the like, at this address (which must be a multiple of eight, and not zero). It is
+    /// compared and never followed.
+    pub fn queued(place: *const ()) -> WaitWord {
+        debug_assert!(!place.is_null() && place.addr() & 7 == 0);
+        WaitWord(place.addr() | 3)
+    }
+
+    /// Whether it is a place in a queue.
+    pub const fn is_queued(self) -> bool {
+        self.0 & 3 == 3
+    }
+
+    /// The same [place](Self::queued), of a task that a request to cancel has come to.
+    pub const fn cancelled(self) -> WaitWord {
+        debug_assert!(self.is_queued());
+        WaitWord(self.0 | 4)
     }
 
     /// The word itself, for storing.

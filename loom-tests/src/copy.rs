@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::mutations::Mutation;
 
 /// The crates that are copied: those that are mutated, and what they need.
-const CRATES: [&str; 5] = ["context", "executor", "timer-wheel", "reactor", "blocking-pool"];
+const CRATES: [&str; 6] = ["context", "executor", "timer-wheel", "reactor", "sync", "blocking-pool"];
 
 /// A workspace of its own, below the target folder.
 pub(crate) struct Copy {

@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     let filter = std::env::args().nth(1).unwrap_or_default();
     let copy = Copy::new();
     let mut failures = 0;
-    for mutation in MUTATIONS.iter().filter(|mutation| mutation.name.contains(&filter)) {
+    for mutation in MUTATIONS.iter().filter(|mutation| mutation.matches(&filter)) {
         let began = Instant::now();
         let verdict = copy.try_mutation(mutation, PATIENCE);
         println!("{:<34} {:<62} {verdict} ({:.0?})", mutation.name, mutation.model, began.elapsed());

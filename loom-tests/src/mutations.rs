@@ -20,6 +20,11 @@ impl Mutation {
         self.file.split('/').next().unwrap_or_default()
     }
 
+    /// Whether its name, or that of its file, holds this.
+    pub(crate) fn matches(&self, filter: &str) -> bool {
+        self.name.contains(filter) || self.file.contains(filter)
+    }
+
     /// The mutated text.
     pub(crate) fn apply(&self, text: &str) -> String {
         assert_eq!(
@@ -47,6 +52,12 @@ const POOL_WORKER: &str = "blocking-pool/src/worker.rs";
 const POOL_CREW: &str = "blocking-pool/src/crew.rs";
 const TURNS: &str = "blocking-pool/src/turns.rs";
 const HAND: &str = "blocking-pool/src/hand.rs";
+const PERMITS: &str = "sync/src/permits.rs";
+const QUEUED: &str = "sync/src/waiters.rs";
+const EVENT: &str = "sync/src/event.rs";
+const CONDITION: &str = "sync/src/condition.rs";
+const QUEUE: &str = "sync/src/queue/shared.rs";
+const QUEUE_WAITS: &str = "sync/src/queue/waits.rs";
 
 macro_rules! mutations {
     ($($name:literal $file:ident $model:literal: $right:literal => $wrong:literal;)*) => {
@@ -167,6 +178,60 @@ pub(crate) const MUTATIONS: &[Mutation] = mutations! {
         "        let begun = self.begun(turns);\n        self.turn = turns.next().turn;\n        self.calls.split_off(begun).into()";
     "calls are sent with the turn before" HAND "pool_has_calls_back":
         "self.turn = claimed.turn;" => "self.turn = claimed.turn.wrapping_sub(1);";
+    "who queues does not look again" PERMITS "three_lock_in_turn":
+        "let Err(word) = self.take_past(&waiters) else { return true };" =>
+        "if self.take_past(&waiters).is_ok() { return true }; let word = self.word.load(Relaxed);";
+    "permit is released without release" PERMITS "three_lock_in_turn":
+        "compare_exchange_weak(word, word + FREE, Release, Relaxed)" =>
+        "compare_exchange_weak(word, word + FREE, Relaxed, Relaxed)";
+    "permit is acquired without acquire" PERMITS "three_lock_in_turn":
+        "                return self.try_acquire_past_cancelled();\n            }\n            // Acquire: pairs with the Release of who gave the permit back.\n            match self.word.compare_exchange_weak(word, word - FREE, Acquire, Relaxed) {" =>
+        "                return self.try_acquire_past_cancelled();\n            }\n            match self.word.compare_exchange_weak(word, word - FREE, Relaxed, Relaxed) {";
+    "permit is released past the queue" PERMITS "three_lock_in_turn":
+        "return self.release_to_waiters(limit);" => "{}";
+    "newcomer takes the granted permit" PERMITS "a_semaphore_lets_two_in":
+        "self.word.fetch_sub(FREE - GRANTED + queued, AcqRel);" => "self.word.fetch_add(GRANTED - queued, AcqRel);";
+    "free permits behind a granted one stay" PERMITS "a_newcomer_behind_a_granted_permit_gets_the_free_one":
+        "            self.grant_all();\n        }\n    }" => "        }\n    }";
+    "who gives up keeps its permit" PERMITS "a_permit_granted_to_who_gives_up_is_not_lost":
+        "            self.word.fetch_add(FREE - GRANTED, AcqRel);" => "            self.word.fetch_sub(GRANTED, AcqRel);";
+    "who gives up passes nothing on" PERMITS "who_gives_up_passes_the_lock_on":
+        "        drop(removed.waker);\n        self.grant_all();" => "        drop(removed.waker);";
+    "waiter is not woken" PERMITS "who_gives_up_passes_the_lock_on":
+        "        if let Some(waker) = waker {\n            waker.wake();\n        }\n        Ok(())" => "        drop(waker);\n        Ok(())";
+    "chosen without release" QUEUED "who_is_polled_by_the_way_sees_what_was_done":
+        "store(CHOSEN, Release)" => "store(CHOSEN, Relaxed)";
+    "chosen is seen without acquire" QUEUED "who_is_polled_by_the_way_sees_what_was_done":
+        "self.state.load(Acquire) == CHOSEN" => "self.state.load(Relaxed) == CHOSEN";
+    "the first who polled is woken" QUEUED "the_last_who_polls_is_woken":
+        "if unsafe { waiters.wakes(node, cx.waker()) } {" => "if true || unsafe { waiters.wakes(node, cx.waker()) } {";
+    "who left is still linked" QUEUED "a_notification_of_who_gives_up_goes_to_the_other":
+        "None => self.head = next," => "None => {}";
+    "event is set without release" EVENT "an_event_wakes_and_publishes":
+        "compare_exchange_weak(word, SET, AcqRel, Relaxed)" => "compare_exchange_weak(word, SET, Relaxed, Relaxed)";
+    "event is seen without acquire" EVENT "an_event_wakes_and_publishes":
+        "self.word.load(Acquire) == SET" => "self.word.load(Relaxed) == SET";
+    "waiter queues unannounced" EVENT "an_event_wakes_and_publishes":
+        "compare_exchange_weak(word, QUEUED, Relaxed, Acquire)" => "compare_exchange_weak(word, word, Relaxed, Acquire)";
+    "event releases nobody" EVENT "an_event_that_is_cleared_at_once_has_woken":
+        "        waiters.release_all();\n" => "";
+    "lock is released before the wait begins" CONDITION "a_condition_misses_nothing":
+        "            // SAFETY: it is not waiting, it waits in this list, and `drop` gives it up." =>
+        "            this.guard.release();\n            // SAFETY: as before.";
+    "notification of who is dropped is lost" CONDITION "a_notification_of_who_gives_up_goes_to_the_other":
+        "if unheard || *this.stage == Stage::Acquires {" => "if *this.stage == Stage::Acquires && !unheard {";
+    "item wakes nobody" QUEUE "a_queue_hands_over":
+        "let waker = state.next_getter();" => "let waker = None;";
+    "room wakes nobody" QUEUE "a_queue_hands_over":
+        "let waker = state.next_putter();" => "let waker = None;";
+    "shut-down leaves the getters" QUEUE "a_shut_down_wakes":
+        "        state.getters.release_all();\n" => "";
+    "last item wakes no joiner" QUEUE "a_join_waits_for_the_last":
+        "            state.joiners.release_all();\n            Telling" => "            Telling";
+    "getter that gives up keeps the item" QUEUE_WAITS "a_getter_that_gives_up_leaves_the_item":
+        "if state.len() == 0 { None } else { state.next_getter() }" => "None::<std::task::Waker>";
+    "putter that gives up keeps the room" QUEUE_WAITS "a_putter_that_gives_up_leaves_the_room":
+        "if state.is_full(this.queue.maxsize) { None } else { state.next_putter() }" => "None::<std::task::Waker>";
 };
 
 #[cfg(test)]

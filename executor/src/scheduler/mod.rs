@@ -15,6 +15,7 @@ mod main_future;
 mod pass;
 mod registry;
 mod runtime;
+mod services;
 mod shard_lock;
 mod shared;
 mod strand;

@@ -17,7 +17,7 @@ use super::main_future::MainFuture;
 use super::registry::Registry;
 use super::shared::{Flavor, Remote, Shared};
 use super::strand::Strand;
-use super::{Entered, Scheduler, close};
+use super::{Entered, Scheduler, close, services};
 use crate::driver::Driver;
 use crate::sleep::Sleep;
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -44,6 +44,7 @@ pub struct Runtime {
 
 impl Runtime {
     pub(crate) fn new(config: Builder, driver: Arc<dyn Driver>) -> io::Result<Runtime> {
+        kumihimo_context::provide(services::SERVICES);
         let queues: Vec<Worker<TaskRef>> = (0..config.workers).map(|_| Worker::new_fifo()).collect();
         let shared = Arc::new(Shared {
             flavor: config.flavor,

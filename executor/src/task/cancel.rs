@@ -1,11 +1,14 @@
 //! Requests to cancel a task, asyncio's counters, and the await link.
 
+use std::task::Waker;
+
 use kumihimo_context::{CancelMessage, WaitWord};
 
 use super::handle::TaskHandle;
 use super::header::{Header, Link, TaskRef};
 use super::promise;
 use super::state::Request;
+use super::waker;
 use crate::scheduler::{runs_here_with_links, schedule};
 
 /// How often one request is passed on. More than any chain of awaits is long: one that is not through by then goes round
@@ -125,6 +128,7 @@ impl Round {
         }
         drop(requests);
         if request == Request::Schedule {
+            note_in_queue(header);
             schedule(task);
         }
         true
@@ -232,11 +236,31 @@ pub(crate) fn cancel_inside(task: TaskRef, inside: WaitWord, message: CancelMess
         return Inside::DueAtTheEnd(Due { withdrawable: Some(requests.zeroed) });
     }
     let suspended = header.state.is_suspended();
+    if suspended && header.wait() == inside {
+        note_in_queue(header);
+    }
     if !suspended && !header.state.is_committed() {
         // Between two steps the latest message counts, also of a request to the whole task.
         requests.message = message;
     }
     Inside::Due(Due { withdrawable: (!suspended).then_some(requests.zeroed) })
+}
+
+/// A request has come to a suspended task: if it stands in the queue of a lock or the like, that passes over it from now on,
+/// where things happen in one order.
+pub(crate) fn note_in_queue(header: &Header) {
+    let wait = header.wait();
+    if wait.is_queued() && runs_here_with_links(header.runtime) {
+        header.set_wait(wait.cancelled());
+    }
+}
+
+/// Whether the task that this waker wakes is suspended on this word, the place in a queue, and was cancelled there.
+pub(crate) fn is_cancelled_in_queue(waker: &Waker, place: WaitWord) -> bool {
+    waker::task_of(waker).is_some_and(|task| {
+        let header = task.header();
+        header.wait() == place.cancelled() && runs_here_with_links(header.runtime)
+    })
 }
 
 /// Whether a request to a part of the task was not taken back before it could be delivered.

@@ -117,7 +117,13 @@ fn suspend(task: TaskRef, ending: context::Ending, manner: Manner) -> After {
     // the transition says that it is still ours to schedule.
     match header.state.suspend(ending.rearmed, ending.again, linked) {
         Suspend::Idle => After::Nothing,
-        Suspend::Schedule => After::Schedule,
+        Suspend::Schedule => {
+            if manner.links && header.state.is_committed() {
+                // What it awaits is cancelled as soon as it awaits it.
+                cancel::note_in_queue(header);
+            }
+            After::Schedule
+        }
         Suspend::PassOn => {
             cancel::pass_on_pending(task);
             After::Nothing

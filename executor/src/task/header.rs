@@ -168,9 +168,14 @@ impl Header {
         linked
     }
 
-    /// The task is suspended no longer: gives up its link.
+    /// The task is suspended no longer: gives up its link, or its place in a queue.
     pub(crate) fn drop_link(&self) {
-        let Some(link) = self.link() else { return };
+        let Some(link) = self.link() else {
+            if self.wait().is_queued() {
+                self.set_wait(WaitWord::NONE);
+            }
+            return;
+        };
         self.set_wait(WaitWord::NONE);
         match link {
             Link::Task(target) => target.drop_ref(),

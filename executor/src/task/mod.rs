@@ -25,6 +25,8 @@ pub(crate) mod state;
 pub(crate) mod waiters;
 pub(crate) mod waker;
 
+pub(crate) use cancel::is_cancelled_in_queue;
+
 pub use builder::TaskBuilder;
 pub use cancel::{Due, Inside};
 pub use failure::{PanicError, ResultError, TaskError};

@@ -1,0 +1,330 @@
+//! Permits, and those who wait for one: what locks and semaphores are made of.
+//!
+//! One word says all that an uncontended operation has to know:
+//!
+//! | bits | meaning |
+//! |---|---|
+//! | 0 | somebody is in the queue |
+//! | 1 to 31 | permits *granted*: given to waiters that have not run since |
+//! | 32 to 63 | permits that are free |
+//!
+//! While nobody waits, acquiring and releasing are one exchange each. With somebody in the queue, everything but taking a
+//! granted permit happens under the queue's mutex. A free permit is no newcomer's while a waiter has been granted one and has
+//! not run: newcomers queue behind it, as in asyncio.
+
+use std::pin::Pin;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::task::{Context, Poll, Waker, ready};
+
+use kumihimo_context::Leaf;
+use pin_project_lite::pin_project;
+
+use crate::sync::{AtomicU64, Mutex, const_unless_loom};
+use crate::waiters::{Node, Picked, Waiters, still_waits};
+
+/// Somebody is in the queue. Changes under the mutex only.
+const QUEUED: u64 = 1;
+/// One granted permit.
+const GRANTED: u64 = 1 << 1;
+const GRANTED_MASK: u64 = FREE - GRANTED;
+/// One free permit.
+const FREE: u64 = 1 << 32;
+
+/// So many permits fit.
+pub(crate) const MAX_PERMITS: usize = u32::MAX as usize;
+
+/// Who is next when a permit is free and the first in the queue was cancelled, but has not run since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Nobody until it has run: asyncio's lock.
+    Waits,
+    /// The first that was not cancelled: asyncio's semaphore.
+    IsFound,
+}
+
+#[derive(Debug)]
+pub struct Permits {
+    /// See the module.
+    word: AtomicU64,
+    next: Next,
+    waiters: Mutex<Waiters>,
+}
+
+/// There are as many permits as there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooMany;
+
+/// What can be seen of permits at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    pub(crate) free: usize,
+    pub(crate) granted: usize,
+    pub(crate) waiting: usize,
+}
+
+impl Permits {
+    const_unless_loom! {
+        /// Permits of which so many, at most `MAX_PERMITS`, are free.
+        pub(crate) const fn new(free: usize, next: Next) -> Permits {
+            Permits { word: AtomicU64::new(free as u64 * FREE), next, waiters: Mutex::new(Waiters::new()) }
+        }
+    }
+
+    /// Takes a permit if one is free and nobody is before us.
+    #[inline]
+    pub(crate) fn try_acquire(&self) -> bool {
+        // Relaxed: a guess, which the exchange verifies.
+        let mut word = self.word.load(Relaxed);
+        loop {
+            if word < FREE || word & GRANTED_MASK != 0 {
+                return false;
+            }
+            if word & QUEUED != 0 {
+                return self.try_acquire_past_cancelled();
+            }
+            // Acquire: pairs with the Release of who gave the permit back.
+            match self.word.compare_exchange_weak(word, word - FREE, Acquire, Relaxed) {
+                Ok(_) => return true,
+                Err(seen) => word = seen,
+            }
+        }
+    }
+
+    #[cold]
+    fn try_acquire_past_cancelled(&self) -> bool {
+        let waiters = self.waiters.lock();
+        self.take_past(&waiters).is_ok()
+    }
+
+    /// Takes a free permit if everybody in the queue was cancelled. Gives the word that it could not be taken from.
+    fn take_past(&self, waiters: &Waiters) -> Result<(), u64> {
+        // Relaxed: as in `try_acquire`.
+        let mut word = self.word.load(Relaxed);
+        while word >= FREE && word & GRANTED_MASK == 0 && waiters.all_cancelled() {
+            // Acquire: pairs with the Release of who gave the permit back.
+            match self.word.compare_exchange_weak(word, word - FREE, Acquire, Relaxed) {
+                Ok(_) => return Ok(()),
+                Err(seen) => word = seen,
+            }
+        }
+        Err(word)
+    }
+
+    /// Gives a permit back, or one that there was not before, unless so many are free.
+    #[inline]
+    pub(crate) fn release(&self, limit: usize) -> Result<(), TooMany> {
+        // Relaxed: a guess, which the exchange verifies.
+        let mut word = self.word.load(Relaxed);
+        loop {
+            if word / FREE >= limit as u64 {
+                return Err(TooMany);
+            }
+            if word & QUEUED != 0 {
+                return self.release_to_waiters(limit);
+            }
+            // Release: what was done with the permit is seen by who acquires it.
+            match self.word.compare_exchange_weak(word, word + FREE, Release, Relaxed) {
+                Ok(_) => return Ok(()),
+                Err(seen) => word = seen,
+            }
+        }
+    }
+
+    #[cold]
+    fn release_to_waiters(&self, limit: usize) -> Result<(), TooMany> {
+        let mut waiters = self.waiters.lock();
+        // AcqRel: releases, as `release` does; acquires what others gave back, which may go to a waiter with it.
+        let add = |word| (word / FREE < limit as u64).then(|| word + FREE);
+        self.word.fetch_update(AcqRel, Relaxed, add).map_err(|_| TooMany)?;
+        let waker = self.grant(&mut waiters);
+        drop(waiters);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    /// Gives a free permit to who is next; the caller wakes it, without the lock.
+    #[must_use]
+    fn grant(&self, waiters: &mut Waiters) -> Option<Waker> {
+        // Relaxed: with somebody in the queue only who holds the mutex takes free permits.
+        if self.word.load(Relaxed) < FREE {
+            return None;
+        }
+        let picked: Picked = match self.next {
+            Next::Waits => waiters.pick_first()?,
+            Next::IsFound => waiters.pick_next()?,
+        };
+        let queued = if waiters.is_empty() { QUEUED } else { 0 };
+        // AcqRel: acquires what others released into the word, and hands it on.
+        self.word.fetch_sub(FREE - GRANTED + queued, AcqRel);
+        Some(picked.choose())
+    }
+
+    /// Grants permits for as long as there are some, and somebody to grant them to.
+    #[cold]
+    fn grant_all(&self) {
+        loop {
+            let waker = self.grant(&mut self.waiters.lock());
+            let Some(waker) = waker else { return };
+            waker.wake();
+        }
+    }
+
+    /// The owner of a chosen node takes its permit.
+    #[inline]
+    fn take_granted(&self) {
+        // AcqRel: acquires from who released the permit; and who queues after this sees it done.
+        let before = self.word.fetch_sub(GRANTED, AcqRel);
+        if before & QUEUED != 0 && before >= FREE {
+            // They queued behind us though a permit was free.
+            self.grant_all();
+        }
+    }
+
+    /// Queues a waiter, unless there is a permit for it by now: true then.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Waiters::push`]; the node is taken out by [`give_up`](Self::give_up).
+    unsafe fn queue(&self, node: &Node, waker: Waker) -> bool {
+        let mut waiters = self.waiters.lock();
+        loop {
+            let Err(word) = self.take_past(&waiters) else { return true };
+            // From here on, who releases, or takes what was granted, finds us: nothing came free since `word` was seen.
+            // AcqRel: as for `take_granted`.
+            let queued = self.word.compare_exchange_weak(word, word | QUEUED, AcqRel, Relaxed);
+            if queued.is_ok() {
+                break;
+            }
+        }
+        // SAFETY: as the caller says.
+        unsafe { waiters.push(node, waker) };
+        false
+    }
+
+    /// A waiter gives up: what it was granted goes to the next.
+    ///
+    /// # Safety
+    ///
+    /// The node was queued here.
+    #[cold]
+    unsafe fn give_up(&self, node: &Node) {
+        let mut waiters = self.waiters.lock();
+        // SAFETY: as the caller says.
+        let removed = unsafe { waiters.remove(node) };
+        if removed.chosen {
+            // AcqRel: it hands on what it was given.
+            self.word.fetch_add(FREE - GRANTED, AcqRel);
+        } else if waiters.is_empty() {
+            // Relaxed: under the mutex; nothing is published.
+            self.word.fetch_and(!QUEUED, Relaxed);
+        }
+        drop(waiters);
+        drop(removed.waker);
+        self.grant_all();
+    }
+
+    /// Whether nobody could acquire at once.
+    pub(crate) fn locked(&self) -> bool {
+        // Acquire: who acts on the answer sees what was done before.
+        let word = self.word.load(Acquire);
+        word < FREE
+            || word & GRANTED_MASK != 0
+            || (word & QUEUED != 0 && !self.waiters.lock().all_cancelled())
+    }
+
+    /// Whether a permit is neither free nor granted, of one.
+    pub(crate) fn is_held(&self) -> bool {
+        // Acquire: as for `locked`.
+        let word = self.word.load(Acquire);
+        word < FREE && word & GRANTED_MASK == 0
+    }
+
+    pub(crate) fn look(&self) -> Seen {
+        let waiters = self.waiters.lock();
+        // Acquire: as for `locked`.
+        let word = self.word.load(Acquire);
+        Seen {
+            free: (word / FREE) as usize,
+            granted: (word % FREE / GRANTED) as usize,
+            waiting: waiters.waiting(),
+        }
+    }
+}
+
+pin_project! {
+    /// Acquiring a permit, whose owner keeps the [`Permits`].
+    #[derive(Debug)]
+    pub(crate) struct Acquiring {
+        leaf: Leaf,
+        #[pin]
+        node: Node,
+    }
+}
+
+impl Acquiring {
+    pub(crate) fn new() -> Acquiring {
+        Acquiring { leaf: Leaf::new(), node: Node::new() }
+    }
+
+    /// Ready once a permit is ours; then it may begin again.
+    ///
+    /// # Safety
+    ///
+    /// It is always polled with the same permits, and [given up](Self::give_up) before it is dropped.
+    #[inline]
+    pub(crate) unsafe fn poll(self: Pin<&mut Self>, permits: &Permits, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        ready!(this.leaf.enter(cx));
+        let node = this.node.into_ref().get_ref();
+        if node.is_chosen() {
+            node.reset();
+            permits.take_granted();
+        } else if node.is_waiting() || !permits.try_acquire() {
+            // SAFETY: as the caller says.
+            if !unsafe { wait(permits, node, cx) } {
+                this.leaf.wait_at(node.place());
+                return Poll::Pending;
+            }
+        }
+        this.leaf.done();
+        Poll::Ready(())
+    }
+
+    /// Gives up: waits no longer, and what was granted goes to the next.
+    ///
+    /// # Safety
+    ///
+    /// It was polled with these permits, if at all.
+    #[inline]
+    pub(crate) unsafe fn give_up(self: Pin<&mut Self>, permits: &Permits) {
+        let this = self.project();
+        if this.node.is_waiting() {
+            // SAFETY: as the caller says.
+            unsafe { permits.give_up(&this.node) };
+            this.node.reset();
+        }
+        this.leaf.done();
+    }
+}
+
+/// Queues a node, or sees to it that it wakes the right one; true if it has a permit instead.
+///
+/// # Safety
+///
+/// The node is pinned, used with these permits only, and given up before it is dropped.
+#[cold]
+unsafe fn wait(permits: &Permits, node: &Node, cx: &Context<'_>) -> bool {
+    if !node.is_waiting() {
+        // SAFETY: as the caller says. The waker is cloned before the lock is taken: it may be anybody's, and do anything.
+        return unsafe { permits.queue(node, cx.waker().clone()) };
+    }
+    // SAFETY: it was queued here.
+    if unsafe { still_waits(&permits.waiters, |waiters| waiters, node, cx) } {
+        return false;
+    }
+    node.reset();
+    permits.take_granted();
+    true
+}

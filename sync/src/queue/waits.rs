@@ -1,0 +1,262 @@
+//! The futures of a queue: `put`, `get`, `join`.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+
+use super::errors::QueueShutDown;
+use super::order::Order;
+use super::shared::{Shared, State, wake};
+use crate::crowd::Waiting;
+use crate::waiters::Waiters;
+
+pin_project! {
+    /// See [`Queue::put`](super::Queue::put).
+    #[must_use = "a future does nothing unless it is awaited"]
+    pub struct Put<'a, T, O: Order<T>> {
+        queue: &'a Shared<T, O>,
+        // Until it is in the queue.
+        item: Option<T>,
+        #[pin]
+        waiting: Waiting,
+    }
+
+    impl<T, O: Order<T>> PinnedDrop for Put<'_, T, O> {
+        #[inline]
+        fn drop(this: Pin<&mut Self>) {
+            this.give_up();
+        }
+    }
+}
+
+impl<'a, T, O: Order<T>> Put<'a, T, O> {
+    pub(super) fn new(queue: &'a Shared<T, O>, item: T) -> Put<'a, T, O> {
+        Put { queue, item: Some(item), waiting: Waiting::new() }
+    }
+
+    /// Gives up, and gives the item back, unless it is in the queue: after an error, or instead of dropping the future.
+    ///
+    /// ```
+    /// use std::pin::pin;
+    /// use kumihimo_sync::{Queue, QueueShutDown};
+    ///
+    /// # futures_lite::future::block_on(async {
+    /// let queue = Queue::new(0);
+    /// queue.shutdown(false);
+    /// let mut put = pin!(queue.put(String::from("precious")));
+    /// assert_eq!(put.as_mut().await, Err(QueueShutDown));
+    /// assert_eq!(put.into_item().as_deref(), Some("precious"));
+    /// # });
+    /// ```
+    pub fn into_item(mut self: Pin<&mut Self>) -> Option<T> {
+        self.as_mut().give_up();
+        self.project().item.take()
+    }
+
+    /// Leaves the queue; if it had been woken, another has the room.
+    fn give_up(self: Pin<&mut Self>) {
+        let this = self.project();
+        if !this.waiting.has_begun() {
+            return;
+        }
+        // SAFETY: it was polled with this list only.
+        if unsafe { this.waiting.give_up(&this.queue.state, putters) } {
+            let mut state = this.queue.lock();
+            let waker = if state.is_full(this.queue.maxsize) { None } else { state.next_putter() };
+            drop(state);
+            wake(waker);
+        }
+    }
+}
+
+fn putters<T, O: Order<T>>(state: &mut State<T, O>) -> &mut Waiters {
+    &mut state.putters
+}
+
+impl<T, O: Order<T>> Future for Put<'_, T, O> {
+    type Output = Result<(), QueueShutDown>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        ready!(this.waiting.as_mut().enter(cx));
+        if this.waiting.has_begun() {
+            // SAFETY: it has begun in this list.
+            ready!(unsafe { this.waiting.as_mut().poll(&this.queue.state, putters, cx) });
+        }
+        let mut waker = None;
+        loop {
+            let mut state = this.queue.lock();
+            if state.is_shut_down() {
+                drop(state);
+                this.waiting.end();
+                return Poll::Ready(Err(QueueShutDown));
+            }
+            if !state.is_full(this.queue.maxsize) {
+                let item = this.item.take().expect("polled after its end");
+                this.queue.put(state, item);
+                this.waiting.end();
+                return Poll::Ready(Ok(()));
+            }
+            if let Some(waker) = waker.take() {
+                // SAFETY: it is not waiting, it waits in this list, and `drop` gives it up.
+                unsafe { this.waiting.as_mut().begin(&mut state.putters, waker) };
+                return Poll::Pending;
+            }
+            drop(state);
+            // Cloned without the lock: it may be anybody's waker, and do anything.
+            waker = Some(cx.waker().clone());
+        }
+    }
+}
+
+pin_project! {
+    /// See [`Queue::get`](super::Queue::get).
+    #[must_use = "a future does nothing unless it is awaited"]
+    pub struct Get<'a, T, O: Order<T>> {
+        queue: &'a Shared<T, O>,
+        #[pin]
+        waiting: Waiting,
+    }
+
+    impl<T, O: Order<T>> PinnedDrop for Get<'_, T, O> {
+        #[inline]
+        fn drop(this: Pin<&mut Self>) {
+            this.give_up();
+        }
+    }
+}
+
+impl<'a, T, O: Order<T>> Get<'a, T, O> {
+    pub(super) fn new(queue: &'a Shared<T, O>) -> Get<'a, T, O> {
+        Get { queue, waiting: Waiting::new() }
+    }
+
+    /// Leaves the queue; if it had been woken, the item is another's.
+    fn give_up(self: Pin<&mut Self>) {
+        let this = self.project();
+        if !this.waiting.has_begun() {
+            return;
+        }
+        // SAFETY: it was polled with this list only.
+        if unsafe { this.waiting.give_up(&this.queue.state, getters) } {
+            let mut state = this.queue.lock();
+            let waker = if state.len() == 0 { None } else { state.next_getter() };
+            drop(state);
+            wake(waker);
+        }
+    }
+}
+
+fn getters<T, O: Order<T>>(state: &mut State<T, O>) -> &mut Waiters {
+    &mut state.getters
+}
+
+impl<T, O: Order<T>> Future for Get<'_, T, O> {
+    type Output = Result<T, QueueShutDown>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        ready!(this.waiting.as_mut().enter(cx));
+        if this.waiting.has_begun() {
+            // SAFETY: it has begun in this list.
+            ready!(unsafe { this.waiting.as_mut().poll(&this.queue.state, getters, cx) });
+        }
+        let mut waker = None;
+        loop {
+            let mut state = this.queue.lock();
+            if state.len() > 0 {
+                let item = this.queue.take(state);
+                this.waiting.end();
+                return Poll::Ready(Ok(item.expect("there are items")));
+            }
+            if state.is_shut_down() {
+                drop(state);
+                this.waiting.end();
+                return Poll::Ready(Err(QueueShutDown));
+            }
+            if let Some(waker) = waker.take() {
+                // SAFETY: it is not waiting, it waits in this list, and `drop` gives it up.
+                unsafe { this.waiting.as_mut().begin(&mut state.getters, waker) };
+                return Poll::Pending;
+            }
+            drop(state);
+            // Cloned without the lock: it may be anybody's waker, and do anything.
+            waker = Some(cx.waker().clone());
+        }
+    }
+}
+
+pin_project! {
+    /// See [`Queue::join`](super::Queue::join).
+    #[must_use = "a future does nothing unless it is awaited"]
+    pub struct Join<'a, T, O: Order<T>> {
+        queue: &'a Shared<T, O>,
+        #[pin]
+        waiting: Waiting,
+    }
+
+    impl<T, O: Order<T>> PinnedDrop for Join<'_, T, O> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if this.waiting.has_begun() {
+                // SAFETY: it was polled with this list only.
+                let _was_notified = unsafe { this.waiting.give_up(&this.queue.state, joiners) };
+            }
+        }
+    }
+}
+
+impl<'a, T, O: Order<T>> Join<'a, T, O> {
+    pub(super) fn new(queue: &'a Shared<T, O>) -> Join<'a, T, O> {
+        Join { queue, waiting: Waiting::new() }
+    }
+}
+
+fn joiners<T, O: Order<T>>(state: &mut State<T, O>) -> &mut Waiters {
+    &mut state.joiners
+}
+
+impl<T, O: Order<T>> Future for Join<'_, T, O> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        ready!(this.waiting.as_mut().enter(cx));
+        if this.waiting.has_begun() {
+            // SAFETY: it has begun in this list.
+            ready!(unsafe { this.waiting.as_mut().poll(&this.queue.state, joiners, cx) });
+        } else {
+            let waker = cx.waker().clone();
+            let mut state = this.queue.lock();
+            if state.unfinished() > 0 {
+                // SAFETY: it is not waiting, it waits in this list, and `drop` gives it up.
+                unsafe { this.waiting.as_mut().begin(&mut state.joiners, waker) };
+                return Poll::Pending;
+            }
+        }
+        this.waiting.end();
+        Poll::Ready(())
+    }
+}
+
+impl<T, O: Order<T>> fmt::Debug for Put<'_, T, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Put").finish_non_exhaustive()
+    }
+}
+
+impl<T, O: Order<T>> fmt::Debug for Get<'_, T, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Get").finish_non_exhaustive()
+    }
+}
+
+impl<T, O: Order<T>> fmt::Debug for Join<'_, T, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Join").finish_non_exhaustive()
+    }
+}
