@@ -1,6 +1,7 @@
 //! Waiters that are woken in numbers: of an event, of a condition.
 
 use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -9,7 +10,7 @@ use kumihimo_context::{Leaf, spawn_hidden};
 use pin_project_lite::pin_project;
 
 use crate::sync::{Mutex, MutexGuard};
-use crate::waiters::{Node, Waiters, still_waits};
+use crate::waiters::{Node, Picked, Waiters, still_waits, wake_each};
 
 /// So many are woken between two looks at the list.
 const BATCH: usize = 32;
@@ -54,7 +55,7 @@ impl<C: Crowded> Telling<C> {
             }
             self.over = C::released(&mut state).is_none();
             drop(state);
-            wakers.into_iter().take(told).flatten().for_each(Waker::wake);
+            wake_each(wakers.into_iter().take(told).flatten());
             if self.over {
                 return;
             }
@@ -65,7 +66,8 @@ impl<C: Crowded> Telling<C> {
 impl<C: Crowded> Drop for Telling<C> {
     fn drop(&mut self) {
         while !self.over {
-            self.turn(None);
+            // A waker's panic is on its way, or would come from nowhere: it is nobody's business but the waker's.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.turn(None)));
         }
     }
 }
@@ -107,18 +109,18 @@ impl Crowd {
 
     /// Wakes so many, of those who were not cancelled.
     pub(crate) fn notify(self: &Arc<Self>, count: usize) {
-        for _ in 0..count {
+        wake_each((0..count).map_while(|_| self.choose_next()));
+    }
+
+    fn choose_next(self: &Arc<Self>) -> Option<Waker> {
+        loop {
             let mut waiters = self.0.lock();
-            while waiters.has_released() {
-                // Others are being told at this moment: they come first.
-                drop(waiters);
-                drop(Telling::new(self.clone()));
-                waiters = self.0.lock();
+            if !waiters.has_released() {
+                return waiters.pick_next().map(Picked::choose);
             }
-            let Some(picked) = waiters.pick_next() else { return };
-            let waker = picked.choose();
+            // Others are being told at this moment: they come first.
             drop(waiters);
-            waker.wake();
+            drop(Telling::new(self.clone()));
         }
     }
 }

@@ -12,6 +12,7 @@
 //! granted permit happens under the queue's mutex. A free permit is no newcomer's while a waiter has been granted one and has
 //! not run: newcomers queue behind it, as in asyncio.
 
+use std::iter;
 use std::pin::Pin;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::task::{Context, Poll, Waker, ready};
@@ -20,7 +21,7 @@ use kumihimo_context::Leaf;
 use pin_project_lite::pin_project;
 
 use crate::sync::{AtomicU64, Mutex, const_unless_loom};
-use crate::waiters::{Node, Picked, Waiters, still_waits};
+use crate::waiters::{Node, Picked, Waiters, still_waits, wake_each};
 
 /// Somebody is in the queue. Changes under the mutex only.
 const QUEUED: u64 = 1;
@@ -164,11 +165,7 @@ impl Permits {
     /// Grants permits for as long as there are some, and somebody to grant them to.
     #[cold]
     fn grant_all(&self) {
-        loop {
-            let waker = self.grant(&mut self.waiters.lock());
-            let Some(waker) = waker else { return };
-            waker.wake();
-        }
+        wake_each(iter::from_fn(|| self.grant(&mut self.waiters.lock())));
     }
 
     /// The owner of a chosen node takes its permit.

@@ -7,6 +7,7 @@
 //! that a chooser does with a node is to set its state, as the owner may be gone right after that.
 
 use std::marker::PhantomPinned;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::task::{Context, Waker};
@@ -327,6 +328,16 @@ pub(crate) unsafe fn still_waits<T>(
         drop(guard);
         drop(old);
         return true;
+    }
+}
+
+/// Wakes all, also where one panics: the first panic goes on after that.
+pub(crate) fn wake_each(wakers: impl Iterator<Item = Waker>) {
+    let wake = |waker: Waker| catch_unwind(AssertUnwindSafe(|| waker.wake())).err();
+    // All of them, and then the first.
+    let panics = wakers.filter_map(wake).fold(None, |first, panic| first.or(Some(panic)));
+    if let Some(panic) = panics {
+        resume_unwind(panic);
     }
 }
 

@@ -343,8 +343,8 @@ ordered! {
     /// A [`Queue`] that gives the smallest item first: asyncio's `PriorityQueue`.
     ///
     /// Everything but its making is [`Queue`]'s. Equal items come in no particular order. Items are compared while the queue is
-    /// locked: an `Ord` must not use the queue. One that panics does so in who puts or takes, which may lose the item that was
-    /// to be taken; the queue can be used on.
+    /// locked: an `Ord` must not use the queue. One that panics does so in who puts or takes; no item is lost, the one that was to be
+    /// put is in the queue, and the order of what is in there may be another.
     #[doc(alias = "asyncio.PriorityQueue")]
     PriorityQueue, Priority, Ord
 }

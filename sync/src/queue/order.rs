@@ -1,8 +1,7 @@
 //! In which order a queue gives its items.
 
 use std::any::Any;
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What a comparison of the user's panicked with.
@@ -39,7 +38,7 @@ pub(crate) mod sealed {
         /// Adds an item; it is in there even if comparing it panicked.
         fn push(items: &mut Self::Items, item: T) -> Result<(), Payload>;
 
-        /// Takes the next item. It is lost if comparing those that are left panics.
+        /// Takes the next item; none if comparing panicked, and then all are in there.
         fn pop(items: &mut Self::Items) -> Result<Option<T>, Payload>;
     }
 }
@@ -82,19 +81,78 @@ impl<T> sealed::Order<T> for Lifo {
 }
 
 impl<T: Ord> sealed::Order<T> for Priority {
-    type Items = BinaryHeap<Reverse<T>>;
+    type Items = Heap<T>;
 
-    fn len(items: &BinaryHeap<Reverse<T>>) -> usize {
-        items.len()
+    fn len(items: &Heap<T>) -> usize {
+        items.0.len()
     }
 
-    fn push(items: &mut BinaryHeap<Reverse<T>>, item: T) -> Result<(), Payload> {
-        // A heap whose comparison panicked is in some order, and sound.
-        catch_unwind(AssertUnwindSafe(|| items.push(Reverse(item))))
+    fn push(items: &mut Heap<T>, item: T) -> Result<(), Payload> {
+        items.0.push(item);
+        catch_unwind(AssertUnwindSafe(|| items.sift_up()))
     }
 
-    fn pop(items: &mut BinaryHeap<Reverse<T>>) -> Result<Option<T>, Payload> {
-        let popped = catch_unwind(AssertUnwindSafe(|| items.pop()))?;
-        Ok(popped.map(|Reverse(item)| item))
+    fn pop(items: &mut Heap<T>) -> Result<Option<T>, Payload> {
+        catch_unwind(AssertUnwindSafe(|| items.sift_down()))?;
+        Ok(items.0.pop())
+    }
+}
+
+/// A binary heap, smallest first, that keeps all its items in place while it compares: std's holds one in a local
+/// variable, and drops it if a comparison panics.
+pub struct Heap<T>(Vec<T>);
+
+impl<T> Default for Heap<T> {
+    fn default() -> Heap<T> {
+        Heap(Vec::new())
+    }
+}
+
+impl<T: Ord> Heap<T> {
+    /// Moves the last item to its place.
+    fn sift_up(&mut self) {
+        let items = &mut self.0;
+        let mut at = items.len() - 1;
+        while at > 0 && items[at] < items[(at - 1) / 2] {
+            items.swap(at, (at - 1) / 2);
+            at = (at - 1) / 2;
+        }
+    }
+
+    /// Makes the first item the last, and a heap of the others.
+    fn sift_down(&mut self) {
+        let Some(last) = self.0.len().checked_sub(1) else { return };
+        self.0.swap(0, last);
+        let items = &mut self.0[..last];
+        let mut at = 0;
+        while let Some(mut child) = Some(2 * at + 1).filter(|child| *child < last) {
+            if child + 1 < last && items[child + 1] < items[child] {
+                child += 1;
+            }
+            if items[at] <= items[child] {
+                return;
+            }
+            items.swap(at, child);
+            at = child;
+        }
+    }
+}
+
+#[cfg(all(test, not(kumihimo_loom)))]
+mod tests {
+    use super::sealed::Order;
+    use super::*;
+
+    #[test]
+    fn a_heap_gives_the_smallest_first() {
+        for count in 0..50_u64 {
+            let mut heap = Heap::default();
+            let items: Vec<u64> = (0..count).map(|n| n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 59).collect();
+            items.iter().for_each(|item| Priority::push(&mut heap, *item).unwrap());
+            let popped: Vec<u64> = std::iter::from_fn(|| Priority::pop(&mut heap).unwrap()).collect();
+            let mut sorted = items;
+            sorted.sort();
+            assert_eq!(popped, sorted);
+        }
     }
 }

@@ -62,17 +62,20 @@ impl<T, O: Order<T>> Shared<T, O> {
 
     /// Takes an item, if there is one, and wakes who waits for room.
     pub(crate) fn take(&self, mut state: MutexGuard<'_, State<T, O>>) -> Option<T> {
-        let popped = O::pop(&mut state.items);
-        if matches!(popped, Ok(None)) {
-            return None;
-        }
+        let item = match O::pop(&mut state.items) {
+            Ok(item) => item?,
+            Err(payload) => {
+                // The item is there still, for another.
+                let waker = state.next_getter();
+                drop(state);
+                wake(waker);
+                resume_unwind(payload);
+            }
+        };
         let waker = state.next_putter();
         drop(state);
         wake(waker);
-        match popped {
-            Ok(item) => item,
-            Err(payload) => resume_unwind(payload),
-        }
+        Some(item)
     }
 
     pub(crate) fn put_nowait(&self, item: T) -> Result<(), PutError<T>> {
