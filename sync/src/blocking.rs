@@ -21,14 +21,21 @@ impl Wake for Unpark {
     }
 }
 
-/// Blocks this thread until the future is ready.
+/// Panics in a task, also where nothing has to be waited for: it is a mistake that would show under load only.
+#[inline]
 #[track_caller]
-pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+pub(crate) fn check() {
     assert!(
         current_task().is_null(),
         "a blocking method was called in a task: it would hold up the worker, and everybody who waits for it; use the form \
          that is awaited, or `to_thread`"
     );
+}
+
+/// Blocks this thread until the future is ready.
+#[track_caller]
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    check();
     let parked = Arc::new(Unpark(Parker::new()));
     let waker = Waker::from(parked.clone());
     let mut cx = Context::from_waker(&waker);

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use crate::blocking::block_on;
+use crate::blocking::{self, block_on};
 use crate::crowd::{Crowd, Waiting};
 use crate::sync::{AtomicUsize, const_unless_loom};
 use crate::waiters::Waiters;
@@ -123,6 +123,7 @@ impl Event {
     /// In a task, whose worker it would block.
     #[track_caller]
     pub fn blocking_wait(&self) {
+        blocking::check();
         if !self.is_set() {
             block_on(self.wait());
         }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use crate::blocking::block_on;
+use crate::blocking::{self, block_on};
 use crate::lock_guard::{LockGuard, OwnedLockGuard};
 use crate::permits::{Acquiring, Next, Permits};
 use crate::sync::{UnsafeCell, const_unless_loom};
@@ -131,6 +131,7 @@ impl<T: ?Sized> Lock<T> {
     /// ```
     #[track_caller]
     pub fn blocking_acquire(&self) -> LockGuard<'_, T> {
+        blocking::check();
         match self.try_acquire() {
             Some(guard) => guard,
             None => block_on(self.acquire()),

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use crate::blocking::block_on;
+use crate::blocking::{self, block_on};
 use crate::permit::{OwnedPermit, Permit};
 use crate::permits::{Acquiring, MAX_PERMITS, Next, Permits};
 use crate::sync::const_unless_loom;
@@ -214,6 +214,7 @@ macro_rules! acquiring {
             /// In a task, whose worker it would block.
             #[track_caller]
             pub fn blocking_acquire(&self) -> Permit<'_> {
+                blocking::check();
                 match self.try_acquire() {
                     Some(permit) => permit,
                     None => block_on(self.acquire()),

@@ -8,7 +8,7 @@ use std::{fs, thread};
 
 use kumihimo::{Builder, Runner};
 
-use crate::trace::{Line, Recording};
+use crate::trace::{Line, OnOneThread, Recording, Show, printed, promised};
 
 /// Longer than any run takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -47,7 +47,7 @@ impl Scenario {
     ///
     /// On one thread its trace must be CPython's, byte for byte; on workers, where nothing is promised about which
     /// task goes first, the same lines, each task's own in order (what is printed outside of tasks counts as one
-    /// task's).
+    /// task's; what is [`OnOneThread`] does not count).
     pub(crate) fn run(&self, clock: Clock) -> Result<usize, String> {
         let reference = self.attempt(clock, || self.run_on_one_thread(clock))?;
         if self.flavours == Flavours::OneThread {
@@ -113,7 +113,7 @@ impl Scenario {
         let mut text = format!("{}, {where_}\n-- CPython:\n{}-- kumihimo:\n", self.name, expected(self.name));
         for (task, line) in lines {
             let task = task.map_or_else(|| "no task".into(), |task| format!("task {task}"));
-            text += &format!("{line}    [{task}]\n");
+            text += &format!("{}    [{task}]\n", printed(line));
         }
         text
     }
@@ -121,13 +121,14 @@ impl Scenario {
 
 /// A trace as CPython wrote it.
 fn text(lines: &[Line]) -> String {
-    lines.iter().map(|(_, line)| format!("{line}\n")).collect()
+    lines.iter().map(|(_, line)| format!("{}\n", printed(line))).collect()
 }
 
 /// Each task's own lines, in order; the tasks in no particular order.
-fn by_task<T: PartialEq>(lines: &[(T, String)]) -> Vec<Vec<&str>> {
-    let mut tasks: Vec<(&T, Vec<&str>)> = Vec::new();
+fn by_task<T: PartialEq>(lines: &[(T, String)]) -> Vec<Vec<String>> {
+    let mut tasks: Vec<(&T, Vec<String>)> = Vec::new();
     for (task, line) in lines {
+        let line = promised(line);
         match tasks.iter_mut().find(|(id, _)| *id == task) {
             Some((_, own)) => own.push(line),
             None => tasks.push((task, vec![line])),
@@ -159,4 +160,12 @@ fn the_order_within_a_task_counts() {
     assert_ne!(by_task(&swapped), by_task(&reference));
     let elsewhere = lines([(1, "a"), (2, "b"), (2, "c")]);
     assert_ne!(by_task(&elsewhere), by_task(&reference));
+}
+
+#[test]
+fn what_is_promised_on_one_thread_counts_there_only() {
+    let lines = |first: &str| [((), format!("{first} {} {first}", OnOneThread(first).show()))];
+    assert_eq!(printed(&lines("a")[0].1), "a a a");
+    assert_eq!(by_task(&lines("a")), [["a _ a"]]);
+    assert_ne!(by_task(&lines("a")), by_task(&lines("b")));
 }

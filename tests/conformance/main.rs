@@ -120,6 +120,26 @@ scenarios! {
         s130_future_states
         s141_call_later_order
         s143_callback_errors
+        s190_lock_fairness
+        s191_lock_cancelled_waiters
+        s192_lock_without_owner
+        s195_event
+        s200_condition_notify_order
+        s202_condition_cancelled_waiter
+        s203_condition_wait_for_shared_lock
+        s204_condition_cancelled_again
+        s205_semaphore_limits
+        s206_semaphore_cancelled_waiters
+        s207_semaphore_values
+        s210_barrier_rounds
+        s211_barrier_abort_and_reset
+        s212_barrier_leaving
+        s220_queue_orders
+        s221_queue_backpressure
+        s222_queue_cancelled_waiters
+        s224_queue_join
+        s225_queue_shutdown
+        s226_queue_shutdown_immediate
         s311_exception_never_retrieved;
     // They block a thread for a time.
     Real All coroutine:
@@ -144,7 +164,10 @@ scenarios! {
         s122_taskgroup_ticks
         s133_future_callbacks_ticks
         s140_call_soon_fifo_ticks
-        s142_call_at_equal_deadlines_ticks;
+        s142_call_at_equal_deadlines_ticks
+        s193_lock_ticks
+        s196_event_and_condition_ticks
+        s228_queue_ticks;
 }
 
 fn check(name: &str) {

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kumihimo::{
-    CancelledError, ExceptionGroup, InvalidStateError, ResultError, TaskError, TaskId, TimeoutError,
+    CancelledError, ExceptionGroup, InvalidStateError, QueueShutDown, ResultError, TaskError, TaskId,
+    TimeoutError,
 };
 
 /// A line, and the task that printed it: none in callbacks and outside of tasks.
@@ -118,6 +119,40 @@ impl<T: Show> Show for [T] {
     }
 }
 
+impl<A: Show, B: Show> Show for (A, B) {
+    fn show(&self) -> String {
+        [self.0.show(), self.1.show()].show()
+    }
+}
+
+impl<A: Show, B: Show, C: Show> Show for (A, B, C) {
+    fn show(&self) -> String {
+        [self.0.show(), self.1.show(), self.2.show()].show()
+    }
+}
+
+/// A value that tells who went first, or how far others had got, which is promised on one thread only.
+pub(crate) struct OnOneThread<T>(pub(crate) T);
+
+/// Stands before and behind such a value, in a recording.
+const MARK: char = '\u{1}';
+
+impl<T: Show> Show for OnOneThread<T> {
+    fn show(&self) -> String {
+        format!("{MARK}{}{MARK}", self.0.show())
+    }
+}
+
+/// A recorded line as it was printed.
+pub(crate) fn printed(line: &str) -> String {
+    line.replace(MARK, "")
+}
+
+/// A recorded line without the values that are promised on one thread only.
+pub(crate) fn promised(line: &str) -> String {
+    line.split(MARK).step_by(2).collect::<Vec<_>>().join("_")
+}
+
 /// Type name and message of an exception.
 fn exception(name: &str, message: impl Display) -> String {
     let message = message.to_string();
@@ -148,6 +183,12 @@ impl Show for InvalidStateError {
 impl Show for TimeoutError {
     fn show(&self) -> String {
         "TimeoutError".into()
+    }
+}
+
+impl Show for QueueShutDown {
+    fn show(&self) -> String {
+        "QueueShutDown".into()
     }
 }
 
