@@ -18,8 +18,17 @@ const LATENCIES: &[Metric] = &[Metric::P50, Metric::P99, Metric::P999];
 const RESOURCES: &[Metric] = &[Metric::Bytes, Metric::IdleCpu];
 
 /// The peers' packages that a reader may want to know the version of.
-const PACKAGES: &[&str] =
-    &["tokio", "smol", "async-executor", "async-io", "blocking", "polling", "procspawn"];
+const PACKAGES: &[&str] = &[
+    "tokio",
+    "smol",
+    "async-executor",
+    "async-io",
+    "async-lock",
+    "async-channel",
+    "blocking",
+    "polling",
+    "procspawn",
+];
 
 /// The first lines on the terminal.
 pub(crate) fn heading(args: &Args) -> String {
@@ -190,6 +199,12 @@ wake twice a second; the turns after it would pay for that). kumihimo's calls ar
 they are submitted before they are awaited, and `to_thread` in `blocking_one`. In the latency rows the client is a plain
 thread that sends its next message after the answer to the last one, so a stall counts once. Bare epoll: as many threads as workers, each with both ends of its
 share of the connections, edge-triggered, registered once.
+
+Locks, semaphores and queues are each runtime's own: `tokio::sync`'s `Mutex`, `Semaphore` and `mpsc`, smol's `lock` and
+`channel`. kumihimo's and tokio's serve those who wait in the order in which they came. smol's let a task that comes just
+when something is released take it before those who wait (its lock until one of them has waited for half a millisecond),
+which saves switches between tasks. A task of tokio's that never has to wait gives way after 128 operations, which is part
+of the rows with one task.
 
 The process pools run in a fresh process for each turn, too. Their processes are started and warm when the timed part begins,
 but for `process_pool_spawn` and `process_pool_forkserver`, in which a pool starts one process (procspawn's all). CPython's

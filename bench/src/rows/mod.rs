@@ -8,9 +8,12 @@ pub(crate) mod echo;
 mod fib_tree;
 mod idle;
 mod io_latency;
+mod lock;
 mod memory;
 mod ping_pong;
 mod process_pool;
+mod queue;
+mod semaphore;
 mod spawn_await_one;
 mod spawn_join;
 mod spawn_many;
@@ -49,6 +52,8 @@ pub(crate) trait Row: 'static {
     const WARM_UP: bool = true;
     /// The number of workers, where the work itself settles it.
     const WORKERS: Option<usize> = None;
+    /// Contenders that have nothing of the kind.
+    const WITHOUT: &'static [Contender] = &[];
     /// At most so many rounds: for rows that take seconds, or whose value hardly varies.
     const MOST_ROUNDS: usize = usize::MAX;
 
@@ -139,6 +144,14 @@ pub(crate) fn all() -> Vec<Entry> {
         entry::<timers_cancel::TimersCancel>(),
         entry::<blocking::Many>(),
         entry::<blocking::One>(),
+        entry::<lock::One>(),
+        entry::<lock::Contended>(),
+        entry::<lock::Short>(),
+        entry::<semaphore::One>(),
+        entry::<semaphore::Contended>(),
+        entry::<queue::One>(),
+        entry::<queue::ManyToOne>(),
+        entry::<queue::ManyToMany>(),
         entry::<echo::ManySmall>(),
         entry::<echo::OneSmall>(),
         entry::<echo::Large>(),
@@ -182,6 +195,7 @@ fn entry<W: Row>() -> Entry {
 /// One turn of `contender`: its runtime is started for it and shut down after it.
 fn turn<W: Row>(contender: Contender, plan: Plan) -> Option<Measured> {
     match contender {
+        without if W::WITHOUT.contains(&without) => None,
         #[cfg(feature = "kumihimo")]
         Contender::Kumihimo => Some(hosted::<Kumihimo, W>(plan)),
         #[cfg(not(feature = "kumihimo"))]

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use ::kumihimo as asyncio;
 use asyncio::net::{TcpListener, TcpStream};
-use asyncio::{EventLoop, Runner, Task};
+use asyncio::{EventLoop, LockGuard, Permit, Queue, Runner, Task};
 
-use super::{Listener, Remote, Runtime, Stream};
+use super::{Consumer, Listener, Lock, Producer, Remote, Runtime, Semaphore, Stream};
 
 /// Inside a kumihimo task.
 #[derive(Clone, Copy)]
@@ -20,6 +20,10 @@ impl Runtime for Kumihimo {
     type Remote = EventLoop;
     type Listener = TcpListener;
     type Stream = TcpStream;
+    type Lock = asyncio::Lock<u64>;
+    type Semaphore = asyncio::Semaphore;
+    type Producer = Queue<u64>;
+    type Consumer = Queue<u64>;
 
     fn host<M, F>(workers: usize, make: M) -> io::Result<F::Output>
     where
@@ -82,6 +86,11 @@ impl Runtime for Kumihimo {
     fn connect(self, address: SocketAddr) -> impl Future<Output = io::Result<TcpStream>> + Send {
         TcpStream::connect(address)
     }
+
+    fn queue(self, capacity: usize) -> (Queue<u64>, Queue<u64>) {
+        let queue = Queue::new(capacity);
+        (queue.clone(), queue)
+    }
 }
 
 impl Remote for EventLoop {
@@ -112,5 +121,45 @@ impl Stream for TcpStream {
 
     fn set_nodelay(&self) -> io::Result<()> {
         TcpStream::set_nodelay(self, true)
+    }
+}
+
+impl Lock for asyncio::Lock<u64> {
+    type Guard<'a> = LockGuard<'a, u64>;
+
+    fn new(value: u64) -> Self {
+        Self::with_value(value)
+    }
+
+    fn acquire(&self) -> impl Future<Output = LockGuard<'_, u64>> + Send {
+        Self::acquire(self)
+    }
+}
+
+impl Semaphore for asyncio::Semaphore {
+    type Permit<'a> = Permit<'a>;
+
+    fn new(permits: usize) -> Self {
+        Self::new(permits)
+    }
+
+    fn acquire(&self) -> impl Future<Output = Permit<'_>> + Send {
+        Self::acquire(self)
+    }
+}
+
+impl Producer for Queue<u64> {
+    async fn put(&self, item: u64) {
+        Queue::put(self, item).await.expect("nobody shuts it down");
+    }
+}
+
+impl Consumer for Queue<u64> {
+    async fn get(&mut self) -> u64 {
+        Queue::get(self).await.expect("nobody shuts it down")
+    }
+
+    fn another(&self) -> Option<Self> {
+        Some(self.clone())
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod tokio;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::DerefMut;
 use std::time::Duration;
 
 /// A runtime as seen from inside one of its tasks.
@@ -22,6 +23,14 @@ pub(crate) trait Runtime: Copy + Send + Sync + 'static {
     type Listener: Listener<Stream = Self::Stream>;
     /// A connected TCP socket.
     type Stream: Stream;
+    /// A lock that tasks wait for.
+    type Lock: Lock;
+    /// A semaphore that tasks wait for.
+    type Semaphore: Semaphore;
+    /// Where items are put into a queue.
+    type Producer: Producer;
+    /// Where they are got.
+    type Consumer: Consumer;
 
     /// Starts the runtime with so many workers, runs the future that `make` gives as a spawned task, and
     /// shuts the runtime down again.
@@ -69,6 +78,9 @@ pub(crate) trait Runtime: Copy + Send + Sync + 'static {
 
     /// Connects, with the runtime's own `connect`.
     fn connect(self, address: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// A queue that holds so many items.
+    fn queue(self, capacity: usize) -> (Self::Producer, Self::Consumer);
 }
 
 /// Spawns into a runtime from any thread.
@@ -98,6 +110,45 @@ pub(crate) trait Stream: Send + 'static {
 
     /// Sends small messages at once.
     fn set_nodelay(&self) -> io::Result<()>;
+}
+
+/// A lock that tasks wait for, around a number.
+pub(crate) trait Lock: Send + Sync + 'static {
+    /// Holds the lock until it is dropped.
+    type Guard<'a>: DerefMut<Target = u64> + Send;
+
+    /// One that nobody holds.
+    fn new(value: u64) -> Self;
+
+    /// Waits until it is ours.
+    fn acquire(&self) -> impl Future<Output = Self::Guard<'_>> + Send;
+}
+
+/// A semaphore that tasks wait for.
+pub(crate) trait Semaphore: Send + Sync + 'static {
+    /// Gives the permit back when it is dropped.
+    type Permit<'a>: Send;
+
+    /// One with so many permits.
+    fn new(permits: usize) -> Self;
+
+    /// Waits for a permit.
+    fn acquire(&self) -> impl Future<Output = Self::Permit<'_>> + Send;
+}
+
+/// Where numbers are put into a bounded queue.
+pub(crate) trait Producer: Clone + Send + Sync + 'static {
+    /// Waits until there is room.
+    fn put(&self, item: u64) -> impl Future<Output = ()> + Send;
+}
+
+/// Where they are got.
+pub(crate) trait Consumer: Sized + Send + Sync + 'static {
+    /// Waits until there is one.
+    fn get(&mut self) -> impl Future<Output = u64> + Send;
+
+    /// One more consumer of the same queue; `None` if there can be one only.
+    fn another(&self) -> Option<Self>;
 }
 
 /// Who takes part.

@@ -9,10 +9,11 @@ use std::thread;
 use std::time::Duration;
 
 use ::smol::io::{AsyncReadExt, AsyncWriteExt};
+use ::smol::lock::{Mutex, MutexGuard, SemaphoreGuard};
 use ::smol::net::{TcpListener, TcpStream};
 use ::smol::{Async, Executor, Task, Timer, channel};
 
-use super::{Listener, Remote, Runtime, Stream};
+use super::{Consumer, Listener, Lock, Producer, Remote, Runtime, Semaphore, Stream};
 
 /// Inside a smol task: the executor to spawn on.
 #[derive(Clone, Copy)]
@@ -34,6 +35,10 @@ impl Runtime for Smol {
     type Remote = Smol;
     type Listener = TcpListener;
     type Stream = TcpStream;
+    type Lock = Mutex<u64>;
+    type Semaphore = ::smol::lock::Semaphore;
+    type Producer = channel::Sender<u64>;
+    type Consumer = channel::Receiver<u64>;
 
     fn host<M, F>(workers: usize, make: M) -> io::Result<F::Output>
     where
@@ -102,6 +107,10 @@ impl Runtime for Smol {
     fn connect(self, address: SocketAddr) -> impl Future<Output = io::Result<TcpStream>> + Send {
         TcpStream::connect(address)
     }
+
+    fn queue(self, capacity: usize) -> (channel::Sender<u64>, channel::Receiver<u64>) {
+        channel::bounded(capacity)
+    }
 }
 
 impl Remote for Smol {
@@ -132,5 +141,45 @@ impl Stream for TcpStream {
 
     fn set_nodelay(&self) -> io::Result<()> {
         TcpStream::set_nodelay(self, true)
+    }
+}
+
+impl Lock for Mutex<u64> {
+    type Guard<'a> = MutexGuard<'a, u64>;
+
+    fn new(value: u64) -> Self {
+        Mutex::new(value)
+    }
+
+    fn acquire(&self) -> impl Future<Output = MutexGuard<'_, u64>> + Send {
+        self.lock()
+    }
+}
+
+impl Semaphore for ::smol::lock::Semaphore {
+    type Permit<'a> = SemaphoreGuard<'a>;
+
+    fn new(permits: usize) -> Self {
+        Self::new(permits)
+    }
+
+    fn acquire(&self) -> impl Future<Output = SemaphoreGuard<'_>> + Send {
+        Self::acquire(self)
+    }
+}
+
+impl Producer for channel::Sender<u64> {
+    async fn put(&self, item: u64) {
+        self.send(item).await.expect("a consumer is there");
+    }
+}
+
+impl Consumer for channel::Receiver<u64> {
+    async fn get(&mut self) -> u64 {
+        self.recv().await.expect("a producer is there")
+    }
+
+    fn another(&self) -> Option<Self> {
+        Some(self.clone())
     }
 }

@@ -10,9 +10,10 @@ use std::time::Duration;
 use ::tokio::io::{AsyncReadExt, AsyncWriteExt};
 use ::tokio::net::{TcpListener, TcpStream};
 use ::tokio::runtime::{Builder, Handle};
+use ::tokio::sync::{Mutex, MutexGuard, SemaphorePermit, mpsc};
 use ::tokio::task::JoinHandle;
 
-use super::{Listener, Remote, Runtime, Stream};
+use super::{Consumer, Listener, Lock, Producer, Remote, Runtime, Semaphore, Stream};
 
 /// Inside a tokio task.
 #[derive(Clone, Copy)]
@@ -34,6 +35,10 @@ impl Runtime for Tokio {
     type Remote = Handle;
     type Listener = TcpListener;
     type Stream = TcpStream;
+    type Lock = Mutex<u64>;
+    type Semaphore = ::tokio::sync::Semaphore;
+    type Producer = mpsc::Sender<u64>;
+    type Consumer = mpsc::Receiver<u64>;
 
     fn host<M, F>(workers: usize, make: M) -> io::Result<F::Output>
     where
@@ -87,6 +92,10 @@ impl Runtime for Tokio {
     fn connect(self, address: SocketAddr) -> impl Future<Output = io::Result<TcpStream>> + Send {
         TcpStream::connect(address)
     }
+
+    fn queue(self, capacity: usize) -> (mpsc::Sender<u64>, mpsc::Receiver<u64>) {
+        mpsc::channel(capacity)
+    }
 }
 
 impl Remote for Handle {
@@ -117,5 +126,45 @@ impl Stream for TcpStream {
 
     fn set_nodelay(&self) -> io::Result<()> {
         TcpStream::set_nodelay(self, true)
+    }
+}
+
+impl Lock for Mutex<u64> {
+    type Guard<'a> = MutexGuard<'a, u64>;
+
+    fn new(value: u64) -> Self {
+        Mutex::new(value)
+    }
+
+    fn acquire(&self) -> impl Future<Output = MutexGuard<'_, u64>> + Send {
+        self.lock()
+    }
+}
+
+impl Semaphore for ::tokio::sync::Semaphore {
+    type Permit<'a> = SemaphorePermit<'a>;
+
+    fn new(permits: usize) -> Self {
+        Self::new(permits)
+    }
+
+    async fn acquire(&self) -> SemaphorePermit<'_> {
+        Self::acquire(self).await.expect("nobody closes it")
+    }
+}
+
+impl Producer for mpsc::Sender<u64> {
+    async fn put(&self, item: u64) {
+        self.send(item).await.expect("the consumer is there");
+    }
+}
+
+impl Consumer for mpsc::Receiver<u64> {
+    async fn get(&mut self) -> u64 {
+        self.recv().await.expect("a producer is there")
+    }
+
+    fn another(&self) -> Option<Self> {
+        None
     }
 }
