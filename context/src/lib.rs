@@ -10,7 +10,7 @@
 //! | a leaf (sleep, readiness, lock, ...) | [`Leaf`] | give way to a delivery, spend budget, say what it waits for |
 //! | a forward (awaits tasks) | [`Forward`] | take a delivery and pass it on |
 //! | a scope (`catch_cancelled`, time-outs, groups) | [`scope`], [`discard`] | catch a delivery or a raise |
-//! | a primitive (lock, queue, ...) | [`is_cancelled`], [`spawn_hidden`] | pass over who was cancelled, put off what takes long |
+//! | a primitive (lock, queue, ...) | [`in_order`], [`is_cancelled`], [`spawn_hidden`] | pass over who was cancelled, put off what takes long |
 //! | user code | [`CancelledError::raise`] | end the task, or the enclosing scope, as cancelled |
 //!
 //! Nothing here allocates or takes a lock, and a task that is never cancelled pays one flag test per await.
@@ -31,5 +31,5 @@ pub use poll_context::{
     Ending, PollGuard, UNLIMITED, current_task, delivering, enter, keeping_message, noting, poll_again,
 };
 pub use scope::{Scoped, deliver_inside, discard, scope};
-pub use services::{Hidden, Services, is_cancelled, provide, spawn_hidden};
+pub use services::{Hidden, Services, in_order, is_cancelled, provide, spawn_hidden};
 pub use wait::{WaitKind, WaitWord};

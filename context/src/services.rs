@@ -12,6 +12,8 @@ pub type Hidden = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What an executor offers. Outside of its loops, and without an executor, the primitives do without.
 pub struct Services {
+    /// Whether this thread runs a loop in which all is done in one order, asyncio's.
+    pub in_order: fn() -> bool,
     /// Whether the task that this waker wakes is suspended on this word and a request to cancel has come to it there. Where
     /// tasks run beside each other nobody can tell in time: false.
     pub is_cancelled: fn(&Waker, WaitWord) -> bool,
@@ -24,6 +26,11 @@ static SERVICES: OnceLock<Services> = OnceLock::new();
 /// An executor offers its services; the first that does, does so for good.
 pub fn provide(services: Services) {
     SERVICES.get_or_init(|| services);
+}
+
+/// Whether this thread runs a loop in which all is done in one order, asyncio's. Only there anybody can tell who was first.
+pub fn in_order() -> bool {
+    SERVICES.get().is_some_and(|services| (services.in_order)())
 }
 
 /// Whether who waits at this [place](WaitWord::queued), to be woken by `waker`, was cancelled there: as far as that is known

@@ -5,19 +5,22 @@
 //! | bits | meaning |
 //! |---|---|
 //! | 0 | somebody is in the queue |
-//! | 1 to 31 | permits *granted*: given to waiters that have not run since |
+//! | 1 to 31 | permits *granted*: given to waiters that have not run since; counted in one-threaded loops only |
 //! | 32 to 63 | permits that are free |
 //!
 //! While nobody waits, acquiring and releasing are one exchange each. With somebody in the queue, everything but taking a
-//! granted permit happens under the queue's mutex. A free permit is no newcomer's while a waiter has been granted one and has
-//! not run: newcomers queue behind it, as in asyncio.
+//! granted permit happens under the queue's mutex, and a permit that is released goes to the next by way of its node: the
+//! word does not change.
+//!
+//! Where all is done in one order, asyncio's, a free permit is no newcomer's while a waiter has been granted one and has not run, and
+//! newcomers queue behind it. Elsewhere nobody could tell.
 
 use std::iter;
 use std::pin::Pin;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::task::{Context, Poll, Waker, ready};
 
-use kumihimo_context::Leaf;
+use kumihimo_context::{Leaf, in_order};
 use pin_project_lite::pin_project;
 
 use crate::sync::{AtomicU64, Mutex, const_unless_loom};
@@ -134,15 +137,46 @@ impl Permits {
     #[cold]
     fn release_to_waiters(&self, limit: usize) -> Result<(), TooMany> {
         let mut waiters = self.waiters.lock();
-        // AcqRel: releases, as `release` does; acquires what others gave back, which may go to a waiter with it.
-        let add = |word| (word / FREE < limit as u64).then(|| word + FREE);
-        self.word.fetch_update(AcqRel, Relaxed, add).map_err(|_| TooMany)?;
-        let waker = self.grant(&mut waiters);
+        // Relaxed: while somebody is in the queue, free permits change under the mutex only; if not, `hand_on` counts anew.
+        if self.word.load(Relaxed) / FREE >= limit as u64 {
+            return Err(TooMany);
+        }
+        let waker = self.hand_on(&mut waiters, limit);
         drop(waiters);
-        if let Some(waker) = waker {
+        if let Some(waker) = waker? {
             waker.wake();
         }
         Ok(())
+    }
+
+    /// Gives a permit that is nobody's to who is next, whom the caller wakes without the lock; or to the free ones.
+    fn hand_on(&self, waiters: &mut Waiters, limit: usize) -> Result<Option<Waker>, TooMany> {
+        if let Some(picked) = self.pick(waiters) {
+            return Ok(Some(self.give(picked, waiters, 0)));
+        }
+        // Release: as in `release`.
+        let add = |word| (word / FREE < limit as u64).then(|| word + FREE);
+        self.word.fetch_update(Release, Relaxed, add).map_err(|_| TooMany)?;
+        Ok(None)
+    }
+
+    fn pick(&self, waiters: &mut Waiters) -> Option<Picked> {
+        match self.next {
+            Next::Waits => waiters.pick_first(),
+            Next::IsFound => waiters.pick_next(),
+        }
+    }
+
+    /// Gives a permit to a waiter; so many leave the free ones.
+    fn give(&self, picked: Picked, waiters: &Waiters, free: u64) -> Waker {
+        let counted = in_order();
+        let less = free + if waiters.is_empty() { QUEUED } else { 0 };
+        let more = if counted { GRANTED } else { 0 };
+        if less != more {
+            // AcqRel: acquires what others released into the word, and hands it on.
+            self.word.fetch_add(more.wrapping_sub(less), AcqRel);
+        }
+        if counted { picked.choose_counted() } else { picked.choose() }
     }
 
     /// Gives a free permit to who is next; the caller wakes it, without the lock.
@@ -152,14 +186,8 @@ impl Permits {
         if self.word.load(Relaxed) < FREE {
             return None;
         }
-        let picked: Picked = match self.next {
-            Next::Waits => waiters.pick_first()?,
-            Next::IsFound => waiters.pick_next()?,
-        };
-        let queued = if waiters.is_empty() { QUEUED } else { 0 };
-        // AcqRel: acquires what others released into the word, and hands it on.
-        self.word.fetch_sub(FREE - GRANTED + queued, AcqRel);
-        Some(picked.choose())
+        let picked = self.pick(waiters)?;
+        Some(self.give(picked, waiters, FREE))
     }
 
     /// Grants permits for as long as there are some, and somebody to grant them to.
@@ -170,7 +198,15 @@ impl Permits {
 
     /// The owner of a chosen node takes its permit.
     #[inline]
-    fn take_granted(&self) {
+    fn take_granted(&self, node: &Node) {
+        let counted = node.is_counted();
+        node.reset();
+        if counted {
+            self.take_counted();
+        }
+    }
+
+    fn take_counted(&self) {
         // AcqRel: acquires from who released the permit; and who queues after this sees it done.
         let before = self.word.fetch_sub(GRANTED, AcqRel);
         if before & QUEUED != 0 && before >= FREE {
@@ -188,8 +224,12 @@ impl Permits {
         let mut waiters = self.waiters.lock();
         loop {
             let Err(word) = self.take_past(&waiters) else { return true };
+            if word & (QUEUED | GRANTED_MASK) == QUEUED {
+                // As long as that is so, the word changes under the mutex only.
+                break;
+            }
             // From here on, who releases, or takes what was granted, finds us: nothing came free since `word` was seen.
-            // AcqRel: as for `take_granted`.
+            // AcqRel: as for `take_counted`.
             let queued = self.word.compare_exchange_weak(word, word | QUEUED, AcqRel, Relaxed);
             if queued.is_ok() {
                 break;
@@ -210,15 +250,21 @@ impl Permits {
         let mut waiters = self.waiters.lock();
         // SAFETY: as the caller says.
         let removed = unsafe { waiters.remove(node) };
+        let mut waker = None;
         if removed.chosen {
-            // AcqRel: it hands on what it was given.
-            self.word.fetch_add(FREE - GRANTED, AcqRel);
+            if node.is_counted() {
+                // AcqRel: it hands on what it was given.
+                self.word.fetch_sub(GRANTED, AcqRel);
+            }
+            // No limit: it is one of those that there were.
+            waker = self.hand_on(&mut waiters, MAX_PERMITS).ok().flatten();
         } else if waiters.is_empty() {
             // Relaxed: under the mutex; nothing is published.
             self.word.fetch_and(!QUEUED, Relaxed);
         }
         drop(waiters);
         drop(removed.waker);
+        wake_each(waker.into_iter());
         self.grant_all();
     }
 
@@ -276,8 +322,7 @@ impl Acquiring {
         ready!(this.leaf.enter(cx));
         let node = this.node.into_ref().get_ref();
         if node.is_chosen() {
-            node.reset();
-            permits.take_granted();
+            permits.take_granted(node);
         } else if node.is_waiting() || !permits.try_acquire() {
             // SAFETY: as the caller says.
             if !unsafe { wait(permits, node, cx) } {
@@ -321,7 +366,6 @@ unsafe fn wait(permits: &Permits, node: &Node, cx: &Context<'_>) -> bool {
     if unsafe { still_waits(&permits.waiters, |waiters| waiters, node, cx) } {
         return false;
     }
-    node.reset();
-    permits.take_granted();
+    permits.take_granted(node);
     true
 }

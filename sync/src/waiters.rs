@@ -12,7 +12,7 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::task::{Context, Waker};
 
-use kumihimo_context::is_cancelled;
+use kumihimo_context::{in_order, is_cancelled};
 
 use crate::sync::{AtomicU8, Mutex, UnsafeCell};
 
@@ -22,12 +22,14 @@ const IDLE: u8 = 0;
 const QUEUED: u8 = 1;
 /// Taken out of its list by somebody who has something for it.
 const CHOSEN: u8 = 2;
+/// The same, and what it was given is counted until it takes it.
+const COUNTED: u8 = 3;
 
 /// A place in a list.
 #[derive(Debug)]
 #[repr(align(8))]
 pub(crate) struct Node {
-    /// `IDLE`, `QUEUED` or `CHOSEN`. Leaves `QUEUED` under the list's mutex only.
+    /// `IDLE`, `QUEUED`, `CHOSEN` or `COUNTED`. Leaves `QUEUED` under the list's mutex only.
     state: AtomicU8,
     links: UnsafeCell<Links>,
     /// Lists point here.
@@ -36,12 +38,13 @@ pub(crate) struct Node {
 
 #[derive(Debug)]
 struct Links {
+    /// Of the head: anything.
     prev: Option<NonNull<Node>>,
     next: Option<NonNull<Node>>,
     /// Whom to wake; there while the node is in a list.
     waker: Option<Waker>,
-    /// The how-manieth of its list it is, counted from the list's creation.
-    number: u64,
+    /// The how-manieth of its list it is.
+    number: u32,
 }
 
 // SAFETY: the links are touched under the list's mutex, or by the owner while the node is in no list; see the module.
@@ -69,7 +72,13 @@ impl Node {
     /// Whether somebody has chosen it.
     pub(crate) fn is_chosen(&self) -> bool {
         // Acquire: pairs with the Release in `choose`; what the chooser did before is seen, and it is done with the node.
-        self.state.load(Acquire) == CHOSEN
+        self.state.load(Acquire) >= CHOSEN
+    }
+
+    /// Whether somebody has chosen it by [`choose_counted`](Picked::choose_counted).
+    pub(crate) fn is_counted(&self) -> bool {
+        // Relaxed: it is known to be chosen.
+        self.state.load(Relaxed) == COUNTED
     }
 
     /// The owner has taken what it was chosen for.
@@ -97,25 +106,36 @@ pub(crate) struct Picked(NonNull<Node>, Waker);
 impl Picked {
     /// Tells it that it was chosen; the caller wakes it, once no lock is held.
     pub(crate) fn choose(self) -> Waker {
+        self.tell(CHOSEN)
+    }
+
+    /// The same, of one who has to take what it is given out of a count.
+    pub(crate) fn choose_counted(self) -> Waker {
+        self.tell(COUNTED)
+    }
+
+    fn tell(self, state: u8) -> Waker {
         // Release: pairs with the Acquire in `is_chosen`. The last access: the owner may be gone after it.
         // SAFETY: a node stays where it is until its owner has found it chosen, or has taken the mutex, which our caller holds.
-        unsafe { self.0.as_ref() }.state.store(CHOSEN, Release);
+        unsafe { self.0.as_ref() }.state.store(state, Release);
         self.1
     }
 }
 
 /// The list. Everything is done under the mutex that it stands in.
+///
+/// Small, so that it shares a cache line with its mutex. Numbers wrap around: no two billion nodes are in a list at a time.
 #[derive(Debug)]
 pub(crate) struct Waiters {
     head: Option<NonNull<Node>>,
     tail: Option<NonNull<Node>>,
-    len: usize,
+    len: u32,
     /// What the next node is numbered.
-    next: u64,
-    /// Nodes with a lower number are all chosen, though some were not told yet: they are the front of the list.
-    released: u64,
+    next: u32,
+    /// Nodes that were numbered before are all chosen, though some were not told yet: they are the front of the list.
+    released: u32,
     /// How many of those are left.
-    untold: usize,
+    untold: u32,
 }
 
 // SAFETY: the nodes that it points to may be touched from any thread, under the mutex.
@@ -133,7 +153,7 @@ impl Waiters {
 
     /// How many wait who were not released.
     pub(crate) fn waiting(&self) -> usize {
-        self.len - self.untold
+        (self.len - self.untold) as usize
     }
 
     /// Adds a node at the end.
@@ -153,7 +173,7 @@ impl Waiters {
             None => self.head = Some(this),
         }
         self.len += 1;
-        self.next += 1;
+        self.next = self.next.wrapping_add(1);
         // Relaxed: others look under the mutex.
         node.state.store(QUEUED, Relaxed);
     }
@@ -165,13 +185,13 @@ impl Waiters {
     /// The node is one of this list's.
     pub(crate) unsafe fn remove(&mut self, node: &Node) -> Removed {
         // Relaxed: under the mutex, as every choice is.
-        if node.state.load(Relaxed) != QUEUED {
+        if node.state.load(Relaxed) >= CHOSEN {
             return Removed { waker: None, chosen: true };
         }
         // SAFETY: in this list.
-        let (waker, number) = unsafe { self.unlink(NonNull::from(node)) };
+        let (waker, chosen) = unsafe { self.unlink(NonNull::from(node)) };
         node.state.store(IDLE, Relaxed);
-        Removed { waker, chosen: number < self.released }
+        Removed { waker, chosen }
     }
 
     /// Replaces a waiting node's waker, by one that wakes somebody else.
@@ -201,7 +221,11 @@ impl Waiters {
     /// The node is in this list.
     unsafe fn is_released(&self, node: &Node) -> bool {
         // SAFETY: in this list, whose mutex is held.
-        self.untold > 0 && unsafe { node.with(|links| links.number) } < self.released
+        self.was_released(unsafe { node.with(|links| links.number) })
+    }
+
+    fn was_released(&self, number: u32) -> bool {
+        self.untold > 0 && number.wrapping_sub(self.released).cast_signed() < 0
     }
 
     /// Chooses all that are in the list; they are told by and by, with [`pick_released`](Self::pick_released).
@@ -223,19 +247,22 @@ impl Waiters {
     /// Takes out the first, unless it was cancelled.
     pub(crate) fn pick_first(&mut self) -> Option<Picked> {
         let head = self.head?;
-        if Waiters::is_cancelled(head) { None } else { self.pick(head) }
+        if in_order() && Waiters::is_cancelled(head) { None } else { self.pick(head) }
     }
 
     /// Takes out the first that was not cancelled.
     pub(crate) fn pick_next(&mut self) -> Option<Picked> {
         debug_assert!(self.untold == 0, "those who were released come first");
-        let node = self.nodes().find(|node| !Waiters::is_cancelled(*node))?;
+        let mut node = self.head?;
+        if in_order() {
+            node = self.nodes().find(|node| !Waiters::is_cancelled(*node))?;
+        }
         self.pick(node)
     }
 
     /// Whether everybody in the list was cancelled.
     pub(crate) fn all_cancelled(&self) -> bool {
-        self.nodes().all(Waiters::is_cancelled)
+        self.is_empty() || (in_order() && self.nodes().all(Waiters::is_cancelled))
     }
 
     fn nodes(&self) -> impl Iterator<Item = NonNull<Node>> {
@@ -258,29 +285,34 @@ impl Waiters {
         Some(Picked(node, waker.expect("who is in a list has a waker")))
     }
 
-    /// Takes a node out; gives its waker and its number.
+    /// Takes a node out; gives its waker, and whether it was released.
     ///
     /// # Safety
     ///
     /// It is in this list.
-    unsafe fn unlink(&mut self, node: NonNull<Node>) -> (Option<Waker>, u64) {
+    unsafe fn unlink(&mut self, node: NonNull<Node>) -> (Option<Waker>, bool) {
         // SAFETY: this node and its neighbours are in the list, whose mutex is held, and none is touched twice at once.
         unsafe {
             let (prev, next, waker, number) =
                 node.as_ref().with(|links| (links.prev, links.next, links.waker.take(), links.number));
-            match prev {
-                Some(prev) => prev.as_ref().with(|links| links.next = next),
-                None => self.head = next,
-            }
-            match next {
-                Some(next) => next.as_ref().with(|links| links.prev = prev),
-                None => self.tail = prev,
+            if self.head == Some(node) {
+                // The new head's `prev` stays as it is: its line may be in another core's cache, and nobody looks.
+                self.head = next;
+                if next.is_none() {
+                    self.tail = None;
+                }
+            } else {
+                let prev = prev.expect("who is not the first has one before it");
+                prev.as_ref().with(|links| links.next = next);
+                match next {
+                    Some(next) => next.as_ref().with(|links| links.prev = Some(prev)),
+                    None => self.tail = Some(prev),
+                }
             }
             self.len -= 1;
-            if number < self.released {
-                self.untold -= 1;
-            }
-            (waker, number)
+            let released = self.was_released(number);
+            self.untold -= u32::from(released);
+            (waker, released)
         }
     }
 }

@@ -3,11 +3,11 @@
 use kumihimo_context::{Hidden, Services};
 
 use super::shared::Flavor;
-use super::{spawn_hidden, with_local};
+use super::{links_here, spawn_hidden, with_local};
 use crate::task;
 
 pub(super) const SERVICES: Services =
-    Services { is_cancelled: task::is_cancelled_in_queue, spawn_hidden: spawn };
+    Services { in_order: links_here, is_cancelled: task::is_cancelled_in_queue, spawn_hidden: spawn };
 
 /// On one thread all is done in asyncio's order, at once.
 fn spawn(future: Hidden) -> Result<(), Hidden> {
