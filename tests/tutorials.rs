@@ -56,7 +56,7 @@ const EXAMPLES: [(&str, &str); 26] = [
 ];
 
 /// Examples that are ports of nothing, and have a test of their own: `tests/NAME.rs`.
-const OTHERS: [&str; 2] = ["primes", "read_files"];
+const OTHERS: [&str; 4] = ["connection_pool", "pipeline", "primes", "read_files"];
 
 /// What CPython printed, with Rust's word for nothing where `{:?}` prints it.
 fn expected(program: &str) -> Vec<String> {

@@ -40,8 +40,16 @@ impl<C: Crowded> Telling<C> {
         Telling { crowded, over: false }
     }
 
+    /// Tells all, with the lock that is held first.
+    pub(crate) fn all(mut self, held: MutexGuard<'_, C::State>) {
+        self.turn(Some(held));
+        while !self.over {
+            self.turn(None);
+        }
+    }
+
     /// Tells some, with the lock that is held, or one that it takes.
-    pub(crate) fn turn(&mut self, held: Option<MutexGuard<'_, C::State>>) {
+    fn turn(&mut self, held: Option<MutexGuard<'_, C::State>>) {
         let mut held = held;
         for _ in 0..TURN / BATCH {
             let mut state = held.take().unwrap_or_else(|| self.crowded.state().lock());

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::model::Cause;
+use crate::primitive::Operation;
 use crate::program::{Block, Coroutine, Scope, Statement};
 
 /// What a task can be suspended on.
@@ -18,10 +19,21 @@ pub(crate) enum Leaf {
     Shield,
     GroupEnd,
     TimeoutSleep,
+    Lock,
+    Event,
+    Condition,
+    ConditionFor,
+    /// A condition's lock, by a wait that ends.
+    Reacquire,
+    Semaphore,
+    Barrier,
+    Get,
+    Put,
+    Join,
 }
 
 impl Leaf {
-    pub(crate) const ALL: [Leaf; 9] = [
+    pub(crate) const ALL: [Leaf; 19] = [
         Leaf::Sleep,
         Leaf::Yield,
         Leaf::Task,
@@ -31,7 +43,22 @@ impl Leaf {
         Leaf::Shield,
         Leaf::GroupEnd,
         Leaf::TimeoutSleep,
+        Leaf::Lock,
+        Leaf::Event,
+        Leaf::Condition,
+        Leaf::ConditionFor,
+        Leaf::Reacquire,
+        Leaf::Semaphore,
+        Leaf::Barrier,
+        Leaf::Get,
+        Leaf::Put,
+        Leaf::Join,
     ];
+
+    /// Whether it is a wait for a lock, a queue or the like.
+    pub(crate) fn is_of_primitive(self) -> bool {
+        self >= Leaf::Lock
+    }
 }
 
 impl Cause {
@@ -97,7 +124,8 @@ impl Coverage {
         let cells = cells().filter(|cell| self.hits(*cell) < wanted);
         let cells = cells
             .map(|cell| format!("{:?} x {:?} x {:?}: {}", cell.scope, cell.leaf, cell.hit, self.hits(cell)));
-        let constructs = Statement::NAMES.iter().filter(|name| self.constructs_of(name) < wanted);
+        let names = Statement::NAMES.iter().chain(&Operation::NAMES);
+        let constructs = names.filter(|name| self.constructs_of(name) < wanted);
         let constructs = constructs.map(|name| format!("{name}: {}", self.constructs_of(name)));
         cells.chain(constructs).collect()
     }
@@ -121,14 +149,14 @@ fn collect(block: &Block, names: &mut BTreeMap<&'static str, usize>) {
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "suspended leaf, by scope: hits by cancel/time-out/error/panic")?;
-        write!(f, "{:<13}", "")?;
-        for leaf in Leaf::ALL {
-            write!(f, " {:>19}", format!("{leaf:?}"))?;
+        write!(f, "{:<12}", "")?;
+        for scope in Scope::ALL {
+            write!(f, " {:>19}", format!("{scope:?}"))?;
         }
         writeln!(f)?;
-        for scope in Scope::ALL {
-            write!(f, "{:<13}", format!("{scope:?}"))?;
-            for leaf in Leaf::ALL {
+        for leaf in Leaf::ALL {
+            write!(f, "{:<12}", format!("{leaf:?}"))?;
+            for scope in Scope::ALL {
                 let hits = Cause::ALL.map(|hit| self.hits(Cell { scope, leaf, hit }).to_string());
                 write!(f, " {:>19}", hits.join("/"))?;
             }

@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use crate::contention::Contested;
 use crate::coverage::Cell;
+use crate::primitive::LockId;
 use crate::program::{Block, Coroutine, Gather, Id, Line, Micros, Scope, Source, Statement, Then, Until};
 use crate::random::Random;
 
@@ -46,20 +48,23 @@ pub(crate) struct Generator<'a> {
     tasks: Vec<Id>,
     /// Groups, with the coroutine whose body they are in.
     groups: Vec<(usize, Id)>,
+    pub(crate) contested: Contested,
 }
 
 /// Where statements are made.
 #[derive(Clone)]
-struct Place {
+pub(crate) struct Place {
     who: Id,
     depth: usize,
     timeouts: Vec<usize>,
+    /// Locks of blocks around.
+    pub(crate) held: Vec<LockId>,
     made: Vec<usize>,
 }
 
 impl Place {
     fn new(who: Id) -> Place {
-        Place { who, depth: 0, timeouts: Vec::new(), made: Vec::new() }
+        Place { who, depth: 0, timeouts: Vec::new(), held: Vec::new(), made: Vec::new() }
     }
 }
 
@@ -72,6 +77,7 @@ impl<'a> Generator<'a> {
             awaits: BTreeSet::new(),
             tasks: Vec::new(),
             groups: Vec::new(),
+            contested: Contested::default(),
         }
     }
 
@@ -256,7 +262,7 @@ impl<'a> Generator<'a> {
 
     fn with_blocks(&mut self, place: &Place, number: usize) -> Statement {
         let who = place.who;
-        match self.random.below(6) {
+        match self.random.below(8) {
             0 | 1 => Statement::TryCancelled {
                 body: self.inner(place),
                 handler: self.handler(who),
@@ -269,6 +275,12 @@ impl<'a> Generator<'a> {
                 let mut inside = place.clone();
                 inside.timeouts.push(number);
                 Statement::Timeout { delay, body: self.inner(&inside) }
+            }
+            5 | 6 => {
+                let guarded = self.any_guarded();
+                let mut inside = place.clone();
+                inside.held.extend(guarded.lock());
+                Statement::With { guarded, body: self.inner(&inside) }
             }
             _ => {
                 self.note_group(number, who);
@@ -286,7 +298,7 @@ impl<'a> Generator<'a> {
     }
 
     fn simple(&mut self, place: &Place) -> Statement {
-        const WEIGHTS: [usize; 19] = [2, 2, 1, 4, 3, 2, 2, 4, 4, 5, 2, 3, 4, 5, 2, 2, 6, 4, 1];
+        const WEIGHTS: [usize; 20] = [2, 2, 1, 4, 3, 2, 2, 4, 4, 5, 2, 3, 4, 5, 2, 2, 6, 4, 1, 18];
         let who = place.who;
         match self.random.weighted(&WEIGHTS) {
             0 if place.made.is_empty() => Statement::Log,
@@ -336,6 +348,10 @@ impl<'a> Generator<'a> {
                 Statement::Reschedule { timeout, delay }
             }
             17 if !place.timeouts.is_empty() => Statement::LookTimeout(self.random.pick(&place.timeouts)),
+            19 => {
+                let delay = self.any_limit();
+                self.any_operation(place, delay)
+            }
             18 => Statement::Cancel { task: who, with_message: self.random.one_in(2) },
             _ => Statement::Sleep(self.any_time()),
         }

@@ -9,6 +9,8 @@ pub(crate) enum Error {
     Raised(usize),
     Timeout,
     Group(Vec<Error>),
+    BrokenBarrier,
+    QueueShutDown,
 }
 
 impl fmt::Display for Error {
@@ -16,6 +18,8 @@ impl fmt::Display for Error {
         match self {
             Error::Raised(number) => write!(f, "E(e{number})"),
             Error::Timeout => f.write_str("TimeoutError"),
+            Error::BrokenBarrier => f.write_str("BrokenBarrierError"),
+            Error::QueueShutDown => f.write_str("QueueShutDown"),
             Error::Group(errors) => {
                 write!(f, "Group[{}]", errors.iter().map(Error::to_string).collect::<Vec<_>>().join(", "))
             }
@@ -27,6 +31,16 @@ impl std::error::Error for Error {}
 
 /// The message with which a group's task that failed is cancelled.
 pub(crate) const ERROR_WENT_TO_GROUP: &str = "its error went to its task group";
+
+/// What operations that never wait print instead of a result.
+pub(crate) const QUEUE_EMPTY: &str = "QueueEmpty";
+pub(crate) const QUEUE_FULL: &str = "QueueFull";
+pub(crate) const QUEUE_SHUT_DOWN: &str = "QueueShutDown";
+pub(crate) const TOO_OFTEN: &str = "ValueError";
+/// Of a semaphore that can't be acquired at once.
+pub(crate) const LOCKED: &str = "locked";
+/// Of an operation on a condition whose lock is not held.
+pub(crate) const NOT_HELD: &str = "not held";
 
 pub(crate) fn show_panic(message: &str) -> String {
     format!("Panic({message})")
@@ -46,4 +60,12 @@ pub(crate) fn cancel_message(number: usize) -> String {
 
 pub(crate) fn list(shown: impl IntoIterator<Item = String>) -> String {
     format!("[{}]", shown.into_iter().collect::<Vec<_>>().join(", "))
+}
+
+pub(crate) fn look_barrier(parties: usize, n_waiting: usize, broken: bool) -> String {
+    format!("parties={parties} n_waiting={n_waiting} broken={broken}")
+}
+
+pub(crate) fn look_queue(qsize: usize, empty: bool, full: bool) -> String {
+    format!("qsize={qsize} empty={empty} full={full}")
 }

@@ -130,8 +130,8 @@ def show(value):
     match value:
         case asyncio.CancelledError():
             return f"Cancelled({value.args[0] if value.args else ''})"
-        case TimeoutError():
-            return "TimeoutError"
+        case TimeoutError() | asyncio.BrokenBarrierError() | asyncio.QueueShutDown():
+            return type(value).__name__
         case BaseExceptionGroup():
             return f"Group[{', '.join(map(show, value.exceptions))}]"
         case BaseException():
@@ -182,8 +182,9 @@ async def value(coroutine):
         return error
 
 
-class World:
+class World(Primitives):
     def __init__(self):
+        super().__init__()
         self.loop = asyncio.get_running_loop()
         self.trace = []
         self.closed = False
@@ -312,6 +313,13 @@ class World:
             else:
                 state = show(task.exception() or task.result())
             self.print(f"t{who}: {state} cancelling={task.cancelling()}")
+        self.print_primitives()
+
+    def cancel_all(self):
+        left = [(who, task) for who, task in sorted(self.tasks.items()) if not task.done()]
+        for who, task in left:
+            self.print(f"cancel t{who}: {str(task.cancel()).lower()}")
+        return left
 
 
 class Name(str):
@@ -327,6 +335,11 @@ def run(number, program):
         world.spawn(0, program(world))
         await asyncio.sleep(END)
         world.print_states()
+        for _ in range(ROUNDS):
+            if not world.cancel_all():
+                break
+            await asyncio.sleep(END)
+            world.print_states()
 
     loop = VirtualLoop()
     try:
@@ -340,3 +353,8 @@ def run(number, program):
         loop.close()
     print(f"=== {number}")
     print("\n".join(world.trace))
+
+
+for number, source in enumerate(sys.stdin.read().split("\f")):
+    exec(source)
+    run(number, program)

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use crate::primitive::{Guarded, Operation};
+
 /// A coroutine's number; also the task's that runs it, and the value it returns.
 pub(crate) type Id = usize;
 
@@ -101,6 +103,12 @@ pub(crate) enum Statement {
     /// Prints `expired()` of an enclosing time-out.
     LookTimeout(usize),
     Group(Block),
+    /// `async with` a lock or the like.
+    With {
+        guarded: Guarded,
+        body: Block,
+    },
+    Operate(Operation),
 }
 
 /// What is given to a combinator.
@@ -164,7 +172,7 @@ impl Scope {
 }
 
 impl Statement {
-    /// All names.
+    /// All names, but for those of operations.
     pub(crate) const NAMES: [&str; 33] = [
         "log",
         "raise",
@@ -237,6 +245,8 @@ impl Statement {
             Statement::Reschedule { .. } => "reschedule",
             Statement::LookTimeout(_) => "expired",
             Statement::Group(_) => "task_group",
+            Statement::With { guarded, .. } => guarded.name(),
+            Statement::Operate(operation) => operation.name(),
         }
     }
 
@@ -249,6 +259,7 @@ impl Statement {
                 | Statement::Finally { .. }
                 | Statement::Timeout { .. }
                 | Statement::Group(_)
+                | Statement::With { .. }
         )
     }
 
@@ -268,7 +279,9 @@ impl Statement {
                 f(body);
                 f(clean_up);
             }
-            Statement::Timeout { body, .. } | Statement::Group(body) => f(body),
+            Statement::Timeout { body, .. } | Statement::Group(body) | Statement::With { body, .. } => {
+                f(body)
+            }
             _ => {}
         }
     }

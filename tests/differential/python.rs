@@ -1,18 +1,28 @@
 //! Programs as Python source, and running that with CPython.
 
+mod primitives;
+
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
-use crate::model::END;
+use crate::model::{END, ROUNDS};
 use crate::outcome::{ERROR_WENT_TO_GROUP, cancel_message, panic_message};
+use crate::primitive::{Guarded, LockId};
 use crate::program::{Block, Coroutine, Gather, Line, Micros, Source, Statement, Then, Until};
 
 const PRELUDE: &str = include_str!("prelude.py");
 
+/// Between programs. Each is compiled by itself, which takes far less than all in one.
+const SEPARATOR: &str = "\u{c}";
+
+/// So many processes at most.
+const PROCESSES: usize = 4;
+
 /// The root coroutine as a function of the world it runs in.
 pub(crate) fn source(name: &str, root: &Coroutine) -> String {
-    let mut emitter = Emitter { text: String::new(), depth: 0, timeouts: Vec::new() };
+    let mut emitter = Emitter { text: String::new(), depth: 0, timeouts: Vec::new(), held: Vec::new() };
     emitter.coroutine(name, "w", root);
     emitter.text
 }
@@ -22,6 +32,8 @@ struct Emitter {
     depth: usize,
     /// Those around, in this coroutine.
     timeouts: Vec<usize>,
+    /// Locks of blocks around, in this coroutine.
+    held: Vec<LockId>,
 }
 
 impl Emitter {
@@ -37,14 +49,14 @@ impl Emitter {
     }
 
     fn coroutine(&mut self, name: &str, parameter: &str, coroutine: &Coroutine) {
-        let outside = std::mem::take(&mut self.timeouts);
+        let outside = (std::mem::take(&mut self.timeouts), std::mem::take(&mut self.held));
         self.line(&format!("async def {name}({parameter}):"));
         self.indented(|this| {
             this.line(&format!("at = w.begin({})", coroutine.id));
             this.block_or_nothing(&coroutine.body);
             this.line(&format!("return w.end({})", coroutine.id));
         });
-        self.timeouts = outside;
+        (self.timeouts, self.held) = outside;
     }
 
     fn block_or_nothing(&mut self, block: &Block) {
@@ -134,6 +146,16 @@ impl Emitter {
                 this.block(body);
                 this.line(&format!("{log}('ok')"));
             }
+            Statement::With { guarded, body } => {
+                let index = if matches!(guarded, Guarded::Barrier(_)) { " as index" } else { "" };
+                let entered = if index.is_empty() { "'entered'" } else { "'entered', index" };
+                this.line(&format!("async with {}{index}:", primitives::guarded(*guarded)));
+                this.line(&format!("    {log}({entered})"));
+                this.held.extend(guarded.lock());
+                this.block(body);
+                guarded.lock().map(|_| this.held.pop());
+                this.line(&format!("{log}('ok')"));
+            }
             simple => {
                 let text = this.simple(number, simple);
                 this.line(&text);
@@ -145,6 +167,7 @@ impl Emitter {
     fn simple(&self, number: usize, statement: &Statement) -> String {
         let logged = match statement {
             Statement::Raise => return format!("raise E('e{number}')"),
+            Statement::Operate(operation) => return primitives::operation(number, operation, &self.held),
             Statement::Panic => return format!("raise Panic('{}')", panic_message(number)),
             Statement::Log => "'log'".into(),
             Statement::Spawn { coroutine, group: None } => format!("w.spawn({0}, t{0}())", coroutine.id),
@@ -251,28 +274,32 @@ impl Python {
         found.map(|name| Python(name.into()))
     }
 
-    /// Runs programs, in one process; gives their traces.
-    pub(crate) fn run<'a>(&self, programs: impl IntoIterator<Item = &'a Coroutine>) -> Vec<Vec<String>> {
-        let mut script = PRELUDE
+    /// Runs programs, in a few processes; gives their traces.
+    pub(crate) fn run(&self, programs: &[Arc<Coroutine>]) -> Vec<Vec<String>> {
+        let processes = std::thread::available_parallelism().map_or(1, usize::from).min(PROCESSES);
+        let share = programs.len().div_ceil(processes).max(1);
+        std::thread::scope(|scope| {
+            let running: Vec<_> =
+                programs.chunks(share).map(|programs| scope.spawn(|| self.run_in_one(programs))).collect();
+            running.into_iter().flat_map(|traces| traces.join().expect("python runs programs")).collect()
+        })
+    }
+
+    fn run_in_one(&self, programs: &[Arc<Coroutine>]) -> Vec<Vec<String>> {
+        let prelude = (primitives::prelude() + PRELUDE)
             .replace("(END)", &format!("({})", seconds(END)))
+            .replace("(ROUNDS)", &format!("({ROUNDS})"))
             .replace("ERROR_WENT_TO_GROUP", ERROR_WENT_TO_GROUP);
-        let mut count = 0;
-        for root in programs {
-            script += &format!(
-                "\n\n{}\n\nrun({count}, program{count})\n",
-                source(&format!("program{count}"), root)
-            );
-            count += 1;
-        }
+        let sources: Vec<String> = programs.iter().map(|root| source("program", root)).collect();
         let mut child = Command::new(&self.0)
-            .arg("-")
+            .args(["-c", &prelude])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .expect("it ran before");
         let mut stdin = child.stdin.take().expect("piped");
-        // Python reads the whole script before it prints anything.
-        stdin.write_all(script.as_bytes()).expect("python reads its script");
+        // Python reads all programs before it prints anything.
+        stdin.write_all(sources.join(SEPARATOR).as_bytes()).expect("python reads its programs");
         drop(stdin);
         let output = child.wait_with_output().expect("python ends");
         assert!(output.status.success(), "python failed: {}", output.status);
@@ -284,7 +311,7 @@ impl Python {
                 None => traces.last_mut().expect("after a heading").push(line.into()),
             }
         }
-        assert_eq!(traces.len(), count, "python ran every program");
+        assert_eq!(traces.len(), programs.len(), "python ran every program");
         traces
     }
 }

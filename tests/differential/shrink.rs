@@ -64,10 +64,11 @@ fn is_it(left: &mut usize) -> bool {
     is_it
 }
 
-/// Blocks that may stand in the place of their statement.
+/// Blocks that may stand in the place of their statement. Not those of tasks that the statement does not await: others may
+/// await each other in a circle then.
 fn inner_blocks(line: &Line) -> Vec<&Block> {
     let mut blocks = Vec::new();
-    if line.statement.has_blocks() {
+    if !matches!(line.statement, Statement::Spawn { .. } | Statement::Make { .. }) {
         line.statement.for_each_block(&mut |block| blocks.push(block));
     }
     blocks
@@ -101,7 +102,9 @@ fn edit_statement(statement: &mut Statement, left: &mut usize) -> bool {
         Statement::TryCancelled { body, handler: other, .. }
         | Statement::TryError { body, handler: other }
         | Statement::Finally { body, clean_up: other } => edit_block(body, left) || edit_block(other, left),
-        Statement::Timeout { body, .. } | Statement::Group(body) => edit_block(body, left),
+        Statement::Timeout { body, .. } | Statement::Group(body) | Statement::With { body, .. } => {
+            edit_block(body, left)
+        }
         _ => false,
     }
 }

@@ -19,30 +19,26 @@ enum Fate {
 impl Generator<'_> {
     /// Statements for somebody who does not wait for what they begin.
     pub(crate) fn situation(&mut self, cell: Cell) -> Vec<Line> {
+        if cell.leaf.is_of_primitive() {
+            return self.contention(cell);
+        }
         let victim = self.id();
         match cell.hit {
             Cause::Cancel => {
-                let (body, inner) = self.scoped(victim, cell, Fate::Sleeps, None);
-                let target = match inner {
-                    Some(inner) if cell.scope == Scope::Shield || self.random.one_in(2) => inner,
-                    _ => victim,
-                };
+                let (body, inner) = self.sleeping_in_scope(victim, cell);
+                let target = self.target(victim, cell, inner);
                 let victim = self.spawn(Coroutine { id: victim, scope: Scope::None, body }, None);
                 vec![victim, self.cancels(target, cell.leaf)]
             }
             Cause::Timeout => {
                 let (body, inner) = self.scoped(victim, cell, Fate::Sleeps, None);
                 let victim_line = self.spawn(Coroutine { id: victim, scope: Scope::None, body }, None);
-                let target = match inner {
-                    Some(inner) if cell.scope == Scope::Shield || self.random.one_in(2) => inner,
-                    _ => victim,
-                };
+                let target = self.target(victim, cell, inner);
                 let outside = self.times_out(target, cell.leaf);
                 vec![victim_line, outside]
             }
             Cause::Error | Cause::Panic => {
-                let fate = if cell.hit == Cause::Error { Fate::Fails } else { Fate::Panics };
-                let body = self.fails(victim, cell, fate);
+                let body = self.fails(victim, cell);
                 let victim_line = self.spawn(Coroutine { id: victim, scope: Scope::None, body }, None);
                 let mut lines = vec![victim_line];
                 if self.random.one_in(3) {
@@ -53,6 +49,16 @@ impl Generator<'_> {
         }
     }
 
+    /// The leaf in its scope, and the task that is suspended on it, if that is not the victim.
+    pub(crate) fn sleeping_in_scope(&mut self, victim: Id, cell: Cell) -> (Block, Option<Id>) {
+        self.scoped(victim, cell, Fate::Sleeps, None)
+    }
+
+    /// Whom to hit: the victim, or the task within that is suspended on the leaf.
+    pub(crate) fn target(&mut self, victim: Id, cell: Cell, inner: Option<Id>) -> Id {
+        inner.filter(|_| cell.scope == Scope::Shield || self.random.one_in(2)).unwrap_or(victim)
+    }
+
     /// A task that awaits the victim, come what may.
     fn observer(&mut self, victim: Id) -> Line {
         let id = self.id();
@@ -61,7 +67,7 @@ impl Generator<'_> {
         self.spawn(Coroutine { id, scope: Scope::None, body }, None)
     }
 
-    fn cancels(&mut self, target: Id, leaf: Leaf) -> Line {
+    pub(crate) fn cancels(&mut self, target: Id, leaf: Leaf) -> Line {
         let id = self.id();
         let when = if leaf == Leaf::Yield { 0 } else { self.short() };
         let mut body = vec![self.line(Statement::Sleep(when))];
@@ -75,7 +81,7 @@ impl Generator<'_> {
         self.spawn(Coroutine { id, scope: Scope::None, body }, None)
     }
 
-    fn times_out(&mut self, target: Id, leaf: Leaf) -> Line {
+    pub(crate) fn times_out(&mut self, target: Id, leaf: Leaf) -> Line {
         let id = self.id();
         self.note_await(id, target);
         let delay = if leaf == Leaf::Yield { 0 } else { self.short() };
@@ -86,7 +92,8 @@ impl Generator<'_> {
     }
 
     /// The body of a victim that is hit by a failure: that of what it awaits, or that of a sibling in a group.
-    fn fails(&mut self, victim: Id, cell: Cell, fate: Fate) -> Block {
+    pub(crate) fn fails(&mut self, victim: Id, cell: Cell) -> Block {
+        let fate = if cell.hit == Cause::Error { Fate::Fails } else { Fate::Panics };
         let raises = matches!(cell.leaf, Leaf::Task | Leaf::Gather | Leaf::Shield | Leaf::GroupEnd);
         if raises && self.random.one_in(2) {
             return self.scoped(victim, cell, fate, None).0;
@@ -95,7 +102,13 @@ impl Generator<'_> {
         self.note_group(group, victim);
         let bad = self.id();
         self.note_await(victim, bad);
-        let bad_body = self.ill_fated(fate, cell.leaf == Leaf::Yield);
+        let mut bad_body = self.ill_fated(fate, cell.leaf == Leaf::Yield);
+        if cell.leaf.is_of_primitive() && self.random.one_in(3) {
+            // In the step in which it fails.
+            let release = self.release(cell.leaf);
+            let fails = bad_body.len() - 1;
+            bad_body.splice(fails..fails, release);
+        }
         let bad_line =
             self.spawn(Coroutine { id: bad, scope: Scope::GroupChild, body: bad_body }, Some(group));
         let mut body = vec![bad_line];
@@ -192,6 +205,7 @@ impl Generator<'_> {
     fn own_delay(&mut self, cell: Cell) -> Micros {
         match (cell.hit, cell.leaf) {
             (Cause::Timeout, Leaf::Yield) => 0,
+            (Cause::Timeout, leaf) if leaf.is_of_primitive() && self.random.one_in(4) => 0,
             (Cause::Timeout, _) if self.random.one_in(2) => self.short(),
             _ => self.long() + 4_000_000,
         }
@@ -253,6 +267,7 @@ impl Generator<'_> {
     /// Statements that suspend `who` on a leaf for long, or until the failure that is its fate.
     fn leaf(&mut self, who: Id, leaf: Leaf, fate: Fate) -> Block {
         match leaf {
+            leaf if leaf.is_of_primitive() => self.primitive_leaf(leaf),
             Leaf::Sleep => {
                 let delay = self.long();
                 vec![self.line(Statement::Sleep(delay))]
@@ -291,6 +306,7 @@ impl Generator<'_> {
                 body.push(self.spawn(child, Some(number)));
                 vec![Line { number, statement: Statement::Group(body) }]
             }
+            _ => unreachable!("of a primitive"),
         }
     }
 

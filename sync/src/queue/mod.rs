@@ -13,7 +13,7 @@ use crate::blocking::block_on;
 
 pub use errors::{GetError, PutError, QueueEmpty, QueueFull, QueueShutDown, TooManyDone};
 pub use order::{Fifo, Lifo, Order, Priority};
-use shared::Shared;
+use shared::{Counts, Shared};
 pub use waits::{Get, Join, Put};
 
 /// A queue between tasks: asyncio's `Queue`.
@@ -120,7 +120,7 @@ impl<T, O: Order<T>> Queue<T, O> {
     #[doc(alias = "asyncio.Queue.put_nowait")]
     #[doc(alias = "try_send")]
     pub fn put_nowait(&self, item: T) -> Result<(), PutError<T>> {
-        self.0.put_nowait(item)
+        self.0.put_nowait(item).into_result()
     }
 
     /// Puts an item into the queue, blocking this thread until there is room.
@@ -161,7 +161,7 @@ impl<T, O: Order<T>> Queue<T, O> {
     #[doc(alias = "asyncio.Queue.get_nowait")]
     #[doc(alias = "try_recv")]
     pub fn get_nowait(&self) -> Result<T, GetError> {
-        self.0.get_nowait()
+        Ok(self.0.try_take(|_| ())?)
     }
 
     /// Takes an item out of the queue, blocking this thread until there is one.
@@ -222,7 +222,7 @@ impl<T, O: Order<T>> Queue<T, O> {
     #[doc(alias = "asyncio.Queue.qsize")]
     #[doc(alias = "len")]
     pub fn qsize(&self) -> usize {
-        self.0.lock().len()
+        self.0.counts().size
     }
 
     /// Whether nothing is in the queue.
@@ -236,7 +236,7 @@ impl<T, O: Order<T>> Queue<T, O> {
     #[doc(alias = "asyncio.Queue.full")]
     #[doc(alias = "is_full")]
     pub fn full(&self) -> bool {
-        self.0.lock().is_full(self.0.maxsize)
+        self.maxsize() > 0 && self.qsize() >= self.maxsize()
     }
 
     /// How many items fit; zero if there is no limit.
@@ -248,16 +248,8 @@ impl<T, O: Order<T>> Queue<T, O> {
 
     /// Everything that can be counted, at one moment.
     pub fn statistics(&self) -> QueueStatistics {
-        let state = self.0.lock();
-        QueueStatistics {
-            size: state.len(),
-            maxsize: self.0.maxsize,
-            unfinished: state.unfinished(),
-            getters: state.getters.waiting(),
-            putters: state.putters.waiting(),
-            joiners: state.joiners.waiting(),
-            shut_down: state.is_shut_down(),
-        }
+        let Counts { size, unfinished, getters, putters, joiners, shut_down } = self.0.counts();
+        QueueStatistics { size, maxsize: self.maxsize(), unfinished, getters, putters, joiners, shut_down }
     }
 }
 
@@ -343,8 +335,8 @@ ordered! {
     /// A [`Queue`] that gives the smallest item first: asyncio's `PriorityQueue`.
     ///
     /// Everything but its making is [`Queue`]'s. Equal items come in no particular order. Items are compared while the queue is
-    /// locked: an `Ord` must not use the queue. One that panics does so in who puts or takes; no item is lost, the one that was to be
-    /// put is in the queue, and the order of what is in there may be another.
+    /// locked: an `Ord` must not use the queue. One that panics does so in who takes; no item is lost, and the order of what
+    /// is in there may be another.
     #[doc(alias = "asyncio.PriorityQueue")]
     PriorityQueue, Priority, Ord
 }

@@ -27,16 +27,21 @@ impl<T> Order<T> for Lifo {}
 impl<T: Ord> Order<T> for Priority {}
 
 pub(crate) mod sealed {
+    use std::collections::VecDeque;
+
     use super::Payload;
 
     pub trait Order<T> {
         /// Holds the items.
         type Items: Default;
 
+        /// Items come out as they went in: those that come later make no difference to which is next.
+        const IN_ORDER: bool;
+
         fn len(items: &Self::Items) -> usize;
 
-        /// Adds an item; it is in there even if comparing it panicked.
-        fn push(items: &mut Self::Items, item: T) -> Result<(), Payload>;
+        /// Adds items in the order in which they came. If comparing them panics, some are left where they were.
+        fn absorb(items: &mut Self::Items, coming: &mut VecDeque<T>) -> Result<(), Payload>;
 
         /// Takes the next item; none if comparing panicked, and then all are in there.
         fn pop(items: &mut Self::Items) -> Result<Option<T>, Payload>;
@@ -46,14 +51,17 @@ pub(crate) mod sealed {
 impl<T> sealed::Order<T> for Fifo {
     type Items = VecDeque<T>;
 
+    const IN_ORDER: bool = true;
+
     #[inline]
     fn len(items: &VecDeque<T>) -> usize {
         items.len()
     }
 
     #[inline]
-    fn push(items: &mut VecDeque<T>, item: T) -> Result<(), Payload> {
-        items.push_back(item);
+    fn absorb(items: &mut VecDeque<T>, coming: &mut VecDeque<T>) -> Result<(), Payload> {
+        debug_assert!(items.is_empty());
+        std::mem::swap(items, coming);
         Ok(())
     }
 
@@ -66,12 +74,14 @@ impl<T> sealed::Order<T> for Fifo {
 impl<T> sealed::Order<T> for Lifo {
     type Items = Vec<T>;
 
+    const IN_ORDER: bool = false;
+
     fn len(items: &Vec<T>) -> usize {
         items.len()
     }
 
-    fn push(items: &mut Vec<T>, item: T) -> Result<(), Payload> {
-        items.push(item);
+    fn absorb(items: &mut Vec<T>, coming: &mut VecDeque<T>) -> Result<(), Payload> {
+        items.extend(coming.drain(..));
         Ok(())
     }
 
@@ -83,13 +93,18 @@ impl<T> sealed::Order<T> for Lifo {
 impl<T: Ord> sealed::Order<T> for Priority {
     type Items = Heap<T>;
 
+    const IN_ORDER: bool = false;
+
     fn len(items: &Heap<T>) -> usize {
         items.0.len()
     }
 
-    fn push(items: &mut Heap<T>, item: T) -> Result<(), Payload> {
-        items.0.push(item);
-        catch_unwind(AssertUnwindSafe(|| items.sift_up()))
+    fn absorb(items: &mut Heap<T>, coming: &mut VecDeque<T>) -> Result<(), Payload> {
+        while let Some(item) = coming.pop_front() {
+            items.0.push(item);
+            catch_unwind(AssertUnwindSafe(|| items.sift_up()))?;
+        }
+        Ok(())
     }
 
     fn pop(items: &mut Heap<T>) -> Result<Option<T>, Payload> {
@@ -148,7 +163,7 @@ mod tests {
         for count in 0..50_u64 {
             let mut heap = Heap::default();
             let items: Vec<u64> = (0..count).map(|n| n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 59).collect();
-            items.iter().for_each(|item| Priority::push(&mut heap, *item).unwrap());
+            Priority::absorb(&mut heap, &mut items.iter().copied().collect()).unwrap();
             let popped: Vec<u64> = std::iter::from_fn(|| Priority::pop(&mut heap).unwrap()).collect();
             let mut sorted = items;
             sorted.sort();

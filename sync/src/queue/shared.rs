@@ -1,184 +1,407 @@
-//! What the handles of a queue share: the items, and those who wait, under one mutex.
+//! What the handles of a queue share.
+//!
+//! A queue has two ends with a mutex each, so that who puts and who takes seldom meet: items are put into the *inlet*, and taken out of the
+//! *outlet*. Who finds the outlet empty moves all that is in the inlet there at once.
+//!
+//! - Whatever has to be true of both ends is looked at with both locked, the outlet first.
+//! - Who waits for an item queues at the inlet, where the next item will come in; who waits for room, at the outlet.
+//! - Each end counts what went through it, and remembers what it last knew of the other's count. Counts only grow (and wrap around), so what
+//!   is remembered is at most too low: where a queue seems full, or done, both ends are locked, and tell.
 
+use std::collections::VecDeque;
 use std::panic::resume_unwind;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::Waker;
 
 use super::errors::{GetError, PutError, QueueEmpty, QueueFull, QueueShutDown, TooManyDone};
-use super::order::Order;
+use super::order::{Order, Payload};
 use crate::crowd::{Crowded, Telling};
-use crate::sync::{Mutex, MutexGuard};
-use crate::waiters::Waiters;
+use crate::sync::{AtomicUsize, Mutex, MutexGuard};
+use crate::waiters::{Picked, Waiters};
 
 pub(crate) struct Shared<T, O: Order<T>> {
     /// So many items fit; zero if there is no limit.
     pub(crate) maxsize: usize,
-    pub(crate) state: Mutex<State<T, O>>,
+    inlet: Padded<Mutex<Inlet<T>>>,
+    outlet: Padded<Mutex<Outlet<T, O>>>,
+    /// The outlet's `taken`, or less: tells who puts of room without a lock.
+    taken: Padded<AtomicUsize>,
 }
 
-pub(crate) struct State<T, O: Order<T>> {
-    items: O::Items,
+/// On cache lines of its own: one core puts while another takes.
+#[repr(align(128))]
+struct Padded<T>(T);
+
+/// Where items are put. What each put looks at comes first, and shares a cache line with the mutex.
+#[repr(C, align(64))]
+pub(crate) struct Inlet<T> {
+    /// Items that came after those in the outlet.
+    items: VecDeque<T>,
+    /// Items that were ever put.
+    put: usize,
+    /// The outlet's `taken`, or less.
+    taken: usize,
+    shut_down: bool,
+    /// False if there are no getters.
+    may_have_getters: bool,
     /// Those who wait for an item. Who is woken looks again, and may find that another was faster.
     pub(crate) getters: Waiters,
+}
+
+/// Where items are taken. In order of use as well.
+#[repr(C, align(64))]
+pub(crate) struct Outlet<T, O: Order<T>> {
+    items: O::Items,
+    /// Items that were ever taken, or dropped by a shut-down.
+    taken: usize,
+    /// What was last written to the count that who puts reads.
+    published: usize,
+    /// False if there are no putters.
+    may_have_putters: bool,
+    /// Items that were ever marked as done, or dropped by a shut-down.
+    done: usize,
+    /// The inlet's `put`, or less.
+    put: usize,
     /// Those who wait for room.
     pub(crate) putters: Waiters,
     /// Those who wait for all items to be done.
     pub(crate) joiners: Waiters,
-    /// Items that were put and not marked as done.
-    unfinished: usize,
-    shut_down: bool,
 }
 
 // SAFETY: items are handed from thread to thread, and never shared. (`O::Items` holds nothing but items.)
-unsafe impl<T: Send, O: Order<T>> Send for State<T, O> {}
+unsafe impl<T: Send, O: Order<T>> Send for Outlet<T, O> {}
+
+/// What came of an attempt to put.
+pub(crate) enum Attempt<T> {
+    Done,
+    Full(T),
+    ShutDown(T),
+}
+
+/// Why nothing was taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nothing {
+    Yet,
+    Ever,
+}
+
+/// Everything that can be counted, at one moment.
+pub(crate) struct Counts {
+    pub(crate) size: usize,
+    pub(crate) unfinished: usize,
+    pub(crate) getters: usize,
+    pub(crate) putters: usize,
+    pub(crate) joiners: usize,
+    pub(crate) shut_down: bool,
+}
 
 impl<T, O: Order<T>> Shared<T, O> {
     pub(crate) fn new(maxsize: usize) -> Shared<T, O> {
-        let state = State {
-            items: O::Items::default(),
+        let inlet = Inlet {
+            items: VecDeque::new(),
+            put: 0,
+            taken: 0,
+            shut_down: false,
+            may_have_getters: false,
             getters: Waiters::new(),
+        };
+        let outlet = Outlet {
+            items: O::Items::default(),
+            taken: 0,
+            published: 0,
+            may_have_putters: false,
+            done: 0,
+            put: 0,
             putters: Waiters::new(),
             joiners: Waiters::new(),
-            unfinished: 0,
-            shut_down: false,
         };
-        Shared { maxsize, state: Mutex::new(state) }
-    }
-
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State<T, O>> {
-        self.state.lock()
-    }
-
-    /// Adds an item to a queue that has room, and wakes who waits for one.
-    pub(crate) fn put(&self, mut state: MutexGuard<'_, State<T, O>>, item: T) {
-        let pushed = O::push(&mut state.items, item);
-        state.unfinished += 1;
-        let waker = state.next_getter();
-        drop(state);
-        wake(waker);
-        if let Err(payload) = pushed {
-            resume_unwind(payload);
+        Shared {
+            maxsize,
+            inlet: Padded(Mutex::new(inlet)),
+            outlet: Padded(Mutex::new(outlet)),
+            taken: Padded(AtomicUsize::new(0)),
         }
     }
 
-    /// Takes an item, if there is one, and wakes who waits for room.
-    pub(crate) fn take(&self, mut state: MutexGuard<'_, State<T, O>>) -> Option<T> {
-        let item = match O::pop(&mut state.items) {
-            Ok(item) => item?,
+    /// The list of those who wait for an item stands in here.
+    pub(crate) fn inlet(&self) -> &Mutex<Inlet<T>> {
+        &self.inlet.0
+    }
+
+    /// The lists of those who wait for room, and for all to be done, stand in here.
+    pub(crate) fn outlet(&self) -> &Mutex<Outlet<T, O>> {
+        &self.outlet.0
+    }
+
+    /// Both ends, locked.
+    fn both(&self) -> (MutexGuard<'_, Outlet<T, O>>, MutexGuard<'_, Inlet<T>>) {
+        let outlet = self.outlet().lock();
+        (outlet, self.inlet().lock())
+    }
+
+    /// Adds an item and wakes who waits for one, if it is certain that there is room.
+    #[inline]
+    pub(crate) fn try_put(&self, item: T) -> Attempt<T> {
+        let mut inlet = self.inlet().lock();
+        if self.seems_full(&inlet) {
+            // Relaxed: a count that is too low at most, and that publishes nothing.
+            inlet.taken = self.taken.0.load(Relaxed);
+        }
+        let (attempt, waker) = self.put_into(inlet, item);
+        wake(waker);
+        attempt
+    }
+
+    /// Adds an item and wakes who waits for one, if there is room.
+    pub(crate) fn put_nowait(&self, item: T) -> Attempt<T> {
+        match self.try_put(item) {
+            Attempt::Full(item) => self.put_or(item, |_| ()),
+            attempt => attempt,
+        }
+    }
+
+    /// Adds an item and wakes who waits for one, if there is room; if not, `wait` is called while nobody can make some.
+    pub(crate) fn put_or(&self, item: T, wait: impl FnOnce(&mut Waiters)) -> Attempt<T> {
+        let (mut outlet, mut inlet) = self.both();
+        inlet.taken = outlet.taken;
+        let (attempt, waker) = self.put_into(inlet, item);
+        if let Attempt::Full(_) = attempt {
+            wait(&mut outlet.putters);
+            outlet.may_have_putters = true;
+        }
+        drop(outlet);
+        wake(waker);
+        attempt
+    }
+
+    #[inline]
+    fn seems_full(&self, inlet: &Inlet<T>) -> bool {
+        self.maxsize > 0 && inlet.put.wrapping_sub(inlet.taken) >= self.maxsize
+    }
+
+    #[inline]
+    fn put_into(&self, mut inlet: MutexGuard<'_, Inlet<T>>, item: T) -> (Attempt<T>, Option<Waker>) {
+        if inlet.shut_down {
+            return (Attempt::ShutDown(item), None);
+        }
+        if self.seems_full(&inlet) {
+            return (Attempt::Full(item), None);
+        }
+        inlet.items.push_back(item);
+        inlet.put = inlet.put.wrapping_add(1);
+        (Attempt::Done, inlet.next_getter())
+    }
+
+    /// Takes an item, if there is one, and wakes who waits for room. If there is none yet, `wait` is called while nobody can add
+    /// one.
+    #[inline]
+    pub(crate) fn try_take(&self, wait: impl FnOnce(&mut Waiters)) -> Result<T, Nothing> {
+        let mut outlet = self.outlet().lock();
+        if !O::IN_ORDER || O::len(&outlet.items) == 0 {
+            let mut inlet = self.inlet().lock();
+            inlet.taken = outlet.taken;
+            outlet.put = inlet.put;
+            if let Err(payload) = O::absorb(&mut outlet.items, &mut inlet.items) {
+                drop((inlet, outlet));
+                self.fail(payload);
+            }
+            if O::len(&outlet.items) == 0 {
+                if inlet.shut_down {
+                    return Err(Nothing::Ever);
+                }
+                wait(&mut inlet.getters);
+                inlet.may_have_getters = true;
+                return Err(Nothing::Yet);
+            }
+        }
+        let item = match O::pop(&mut outlet.items) {
+            Ok(item) => item.expect("there is one"),
             Err(payload) => {
-                // The item is there still, for another.
-                let waker = state.next_getter();
-                drop(state);
-                wake(waker);
-                resume_unwind(payload);
+                drop(outlet);
+                self.fail(payload);
             }
         };
-        let waker = state.next_putter();
-        drop(state);
+        outlet.taken = outlet.taken.wrapping_add(1);
+        self.publish(&mut outlet);
+        let waker = outlet.next_putter();
+        drop(outlet);
         wake(waker);
-        Some(item)
+        Ok(item)
     }
 
-    pub(crate) fn put_nowait(&self, item: T) -> Result<(), PutError<T>> {
-        let state = self.lock();
-        if state.shut_down {
-            return Err(PutError::ShutDown(QueueShutDown, item));
+    /// Tells who puts of room: not of each item, as every time costs both sides a cache line.
+    #[inline]
+    fn publish(&self, outlet: &mut Outlet<T, O>) {
+        let due = outlet.taken.wrapping_sub(outlet.published) >= (self.maxsize / 8).clamp(1, 32);
+        if self.maxsize > 0 && (due || outlet.may_have_putters) {
+            outlet.published = outlet.taken;
+            // Relaxed: as in `try_put`.
+            self.taken.0.store(outlet.taken, Relaxed);
         }
-        if state.is_full(self.maxsize) {
-            return Err(PutError::Full(QueueFull(item)));
-        }
-        self.put(state, item);
-        Ok(())
     }
 
-    pub(crate) fn get_nowait(&self) -> Result<T, GetError> {
-        let state = self.lock();
-        let shut_down = state.shut_down;
-        self.take(state).ok_or(match shut_down {
-            true => GetError::ShutDown(QueueShutDown),
-            false => GetError::Empty(QueueEmpty),
-        })
+    /// A comparison of the user's has panicked: the items are all there, for another.
+    #[cold]
+    fn fail(&self, payload: Payload) -> ! {
+        self.pass_item_on();
+        resume_unwind(payload)
+    }
+
+    /// Somebody was woken for an item and did not take it.
+    pub(crate) fn pass_item_on(&self) {
+        let (outlet, mut inlet) = self.both();
+        let waker = if inlet.put == outlet.taken { None } else { inlet.next_getter() };
+        drop((inlet, outlet));
+        wake(waker);
+    }
+
+    /// Somebody was woken for room and did not use it.
+    pub(crate) fn pass_room_on(&self) {
+        let (mut outlet, mut inlet) = self.both();
+        inlet.taken = outlet.taken;
+        let waker = if self.seems_full(&inlet) { None } else { outlet.next_putter() };
+        drop((inlet, outlet));
+        wake(waker);
     }
 
     pub(crate) fn task_done(&self) -> Result<(), TooManyDone> {
-        let mut state = self.lock();
-        state.unfinished = state.unfinished.checked_sub(1).ok_or(TooManyDone(()))?;
-        if state.unfinished == 0 {
-            state.joiners.release_all();
-            Telling::new(self).turn(Some(state));
+        let mut outlet = self.outlet().lock();
+        if outlet.done.wrapping_add(1) == outlet.put || outlet.done == outlet.put {
+            outlet.put = self.inlet().lock().put;
+        }
+        if outlet.done == outlet.put {
+            return Err(TooManyDone(()));
+        }
+        outlet.done = outlet.done.wrapping_add(1);
+        if outlet.done == outlet.put {
+            outlet.joiners.release_all();
+            Telling::new(Joiners(self)).all(outlet);
         }
         Ok(())
     }
 
+    /// True if there is nothing to wait for; if not, `wait` is called while nobody can mark items as done.
+    pub(crate) fn is_done_or(&self, wait: impl FnOnce(&mut Waiters)) -> bool {
+        let (mut outlet, inlet) = self.both();
+        let done = outlet.done == inlet.put;
+        if !done {
+            wait(&mut outlet.joiners);
+        }
+        done
+    }
+
     pub(crate) fn shut_down(&self, immediate: bool) {
-        let mut state = self.lock();
-        state.shut_down = true;
-        let items = immediate.then(|| std::mem::take(&mut state.items));
-        if let Some(items) = &items {
-            // Somebody may have marked more as done than were fetched.
-            state.unfinished = state.unfinished.saturating_sub(O::len(items));
-            if state.unfinished == 0 {
-                state.joiners.release_all();
+        let (mut outlet, mut inlet) = self.both();
+        inlet.shut_down = true;
+        let dropped =
+            immediate.then(|| (std::mem::take(&mut outlet.items), std::mem::take(&mut inlet.items)));
+        if let Some((left, coming)) = &dropped {
+            let count = O::len(left) + coming.len();
+            outlet.put = inlet.put;
+            outlet.taken = outlet.taken.wrapping_add(count);
+            // Somebody may have marked more as done than were taken.
+            let unfinished = inlet.put.wrapping_sub(outlet.done);
+            outlet.done = outlet.done.wrapping_add(count.min(unfinished));
+            if outlet.done == inlet.put {
+                outlet.joiners.release_all();
             }
         }
-        state.getters.release_all();
-        state.putters.release_all();
-        Telling::new(self).turn(Some(state));
-        // Their destructors are the user's: without the lock.
-        drop(items);
+        inlet.getters.release_all();
+        outlet.putters.release_all();
+        drop(inlet);
+        Telling::new(Joiners(self)).all(outlet);
+        Telling::new(Getters(self)).all(self.inlet().lock());
+        Telling::new(Putters(self)).all(self.outlet().lock());
+        // Their destructors are the user's: without a lock.
+        drop(dropped);
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let (outlet, inlet) = self.both();
+        Counts {
+            size: inlet.put.wrapping_sub(outlet.taken),
+            unfinished: inlet.put.wrapping_sub(outlet.done),
+            getters: inlet.getters.waiting(),
+            putters: outlet.putters.waiting(),
+            joiners: outlet.joiners.waiting(),
+            shut_down: inlet.shut_down,
+        }
     }
 }
 
-impl<T, O: Order<T>> State<T, O> {
-    pub(crate) fn len(&self) -> usize {
-        O::len(&self.items)
-    }
-
-    pub(crate) fn is_full(&self, maxsize: usize) -> bool {
-        maxsize > 0 && self.len() >= maxsize
-    }
-
-    pub(crate) fn unfinished(&self) -> usize {
-        self.unfinished
-    }
-
-    pub(crate) fn is_shut_down(&self) -> bool {
-        self.shut_down
-    }
-
-    /// Chooses who waits for an item next; the caller wakes it, without the lock.
+impl<T> Inlet<T> {
+    /// Chooses who waits for an item next; the caller wakes it, without a lock.
     #[must_use]
-    pub(crate) fn next_getter(&mut self) -> Option<Waker> {
-        next(&mut self.getters, self.shut_down)
-    }
-
-    /// Chooses who waits for room next; the caller wakes it, without the lock.
-    #[must_use]
-    pub(crate) fn next_putter(&mut self) -> Option<Waker> {
-        next(&mut self.putters, self.shut_down)
+    #[inline]
+    fn next_getter(&mut self) -> Option<Waker> {
+        if self.may_have_getters { next(&mut self.getters, &mut self.may_have_getters) } else { None }
     }
 }
 
-fn next(waiters: &mut Waiters, shut_down: bool) -> Option<Waker> {
+impl<T, O: Order<T>> Outlet<T, O> {
+    /// Chooses who waits for room next; the caller wakes it, without a lock.
+    #[must_use]
+    #[inline]
+    fn next_putter(&mut self) -> Option<Waker> {
+        if self.may_have_putters { next(&mut self.putters, &mut self.may_have_putters) } else { None }
+    }
+}
+
+impl<T> Attempt<T> {
+    /// What [`put_nowait`](super::Queue::put_nowait) says.
+    pub(crate) fn into_result(self) -> Result<(), PutError<T>> {
+        match self {
+            Attempt::Done => Ok(()),
+            Attempt::Full(item) => Err(PutError::Full(QueueFull(item))),
+            Attempt::ShutDown(item) => Err(PutError::ShutDown(QueueShutDown, item)),
+        }
+    }
+}
+
+impl From<Nothing> for GetError {
+    fn from(nothing: Nothing) -> GetError {
+        match nothing {
+            Nothing::Yet => GetError::Empty(QueueEmpty),
+            Nothing::Ever => GetError::ShutDown(QueueShutDown),
+        }
+    }
+}
+
+fn next(waiters: &mut Waiters, may_have: &mut bool) -> Option<Waker> {
     // A shut-down has released everybody, and nobody comes after it.
-    if shut_down || waiters.is_empty() { None } else { Some(waiters.pick_next()?.choose()) }
+    let waker = if waiters.has_released() { None } else { waiters.pick_next().map(Picked::choose) };
+    *may_have = !waiters.is_empty();
+    waker
 }
 
-pub(crate) fn wake(waker: Option<Waker>) {
+fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
         waker.wake();
     }
 }
 
-impl<T, O: Order<T>> Crowded for &Shared<T, O> {
-    type State = State<T, O>;
+/// The lists that are woken at once.
+macro_rules! crowded {
+    ($($list:ident, $field:ident, $state:ty, |$this:ident| $mutex:expr;)*) => {
+        $(struct $list<'a, T, O: Order<T>>(&'a Shared<T, O>);
 
-    fn state(&self) -> &Mutex<State<T, O>> {
-        &self.state
-    }
+        impl<T, O: Order<T>> Crowded for $list<'_, T, O> {
+            type State = $state;
 
-    fn released(state: &mut State<T, O>) -> Option<&mut Waiters> {
-        [&mut state.joiners, &mut state.getters, &mut state.putters]
-            .into_iter()
-            .find(|list| list.has_released())
-    }
+            fn state(&self) -> &Mutex<$state> {
+                let $this = self.0;
+                $mutex
+            }
+
+            fn released(state: &mut $state) -> Option<&mut Waiters> {
+                Some(&mut state.$field).filter(|list| list.has_released())
+            }
+        })*
+    };
+}
+
+crowded! {
+    Joiners, joiners, Outlet<T, O>, |queue| queue.outlet();
+    Getters, getters, Inlet<T>, |queue| queue.inlet();
+    Putters, putters, Outlet<T, O>, |queue| queue.outlet();
 }

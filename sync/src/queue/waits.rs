@@ -8,7 +8,7 @@ use pin_project_lite::pin_project;
 
 use super::errors::QueueShutDown;
 use super::order::Order;
-use super::shared::{Shared, State, wake};
+use super::shared::{Attempt, Inlet, Nothing, Outlet, Shared};
 use crate::crowd::Waiting;
 use crate::waiters::Waiters;
 
@@ -62,17 +62,14 @@ impl<'a, T, O: Order<T>> Put<'a, T, O> {
             return;
         }
         // SAFETY: it was polled with this list only.
-        if unsafe { this.waiting.give_up(&this.queue.state, putters) } {
-            let mut state = this.queue.lock();
-            let waker = if state.is_full(this.queue.maxsize) { None } else { state.next_putter() };
-            drop(state);
-            wake(waker);
+        if unsafe { this.waiting.give_up(this.queue.outlet(), putters) } {
+            this.queue.pass_room_on();
         }
     }
 }
 
-fn putters<T, O: Order<T>>(state: &mut State<T, O>) -> &mut Waiters {
-    &mut state.putters
+fn putters<T, O: Order<T>>(outlet: &mut Outlet<T, O>) -> &mut Waiters {
+    &mut outlet.putters
 }
 
 impl<T, O: Order<T>> Future for Put<'_, T, O> {
@@ -84,31 +81,28 @@ impl<T, O: Order<T>> Future for Put<'_, T, O> {
         ready!(this.waiting.as_mut().enter(cx));
         if this.waiting.has_begun() {
             // SAFETY: it has begun in this list.
-            ready!(unsafe { this.waiting.as_mut().poll(&this.queue.state, putters, cx) });
+            ready!(unsafe { this.waiting.as_mut().poll(this.queue.outlet(), putters, cx) });
         }
-        let mut waker = None;
-        loop {
-            let mut state = this.queue.lock();
-            if state.is_shut_down() {
-                drop(state);
-                this.waiting.end();
-                return Poll::Ready(Err(QueueShutDown));
+        let mut attempt = this.queue.try_put(this.item.take().expect("polled after its end"));
+        if let Attempt::Full(item) = attempt {
+            let waker = cx.waker().clone();
+            let waiting = this.waiting.as_mut();
+            // SAFETY: it is not waiting, it waits in this list, and `drop` gives it up.
+            attempt = this.queue.put_or(item, |putters| unsafe { waiting.begin(putters, waker) });
+        }
+        let result = match attempt {
+            Attempt::Done => Ok(()),
+            Attempt::ShutDown(item) => {
+                *this.item = Some(item);
+                Err(QueueShutDown)
             }
-            if !state.is_full(this.queue.maxsize) {
-                let item = this.item.take().expect("polled after its end");
-                this.queue.put(state, item);
-                this.waiting.end();
-                return Poll::Ready(Ok(()));
-            }
-            if let Some(waker) = waker.take() {
-                // SAFETY: it is not waiting, it waits in this list, and `drop` gives it up.
-                unsafe { this.waiting.as_mut().begin(&mut state.putters, waker) };
+            Attempt::Full(item) => {
+                *this.item = Some(item);
                 return Poll::Pending;
             }
-            drop(state);
-            // Cloned without the lock: it may be anybody's waker, and do anything.
-            waker = Some(cx.waker().clone());
-        }
+        };
+        this.waiting.end();
+        Poll::Ready(result)
     }
 }
 
@@ -141,17 +135,14 @@ impl<'a, T, O: Order<T>> Get<'a, T, O> {
             return;
         }
         // SAFETY: it was polled with this list only.
-        if unsafe { this.waiting.give_up(&this.queue.state, getters) } {
-            let mut state = this.queue.lock();
-            let waker = if state.len() == 0 { None } else { state.next_getter() };
-            drop(state);
-            wake(waker);
+        if unsafe { this.waiting.give_up(this.queue.inlet(), getters) } {
+            this.queue.pass_item_on();
         }
     }
 }
 
-fn getters<T, O: Order<T>>(state: &mut State<T, O>) -> &mut Waiters {
-    &mut state.getters
+fn getters<T>(inlet: &mut Inlet<T>) -> &mut Waiters {
+    &mut inlet.getters
 }
 
 impl<T, O: Order<T>> Future for Get<'_, T, O> {
@@ -163,30 +154,20 @@ impl<T, O: Order<T>> Future for Get<'_, T, O> {
         ready!(this.waiting.as_mut().enter(cx));
         if this.waiting.has_begun() {
             // SAFETY: it has begun in this list.
-            ready!(unsafe { this.waiting.as_mut().poll(&this.queue.state, getters, cx) });
+            ready!(unsafe { this.waiting.as_mut().poll(this.queue.inlet(), getters, cx) });
         }
-        let mut waker = None;
-        loop {
-            let mut state = this.queue.lock();
-            if state.len() > 0 {
-                let item = this.queue.take(state);
-                this.waiting.end();
-                return Poll::Ready(Ok(item.expect("there are items")));
-            }
-            if state.is_shut_down() {
-                drop(state);
-                this.waiting.end();
-                return Poll::Ready(Err(QueueShutDown));
-            }
-            if let Some(waker) = waker.take() {
-                // SAFETY: it is not waiting, it waits in this list, and `drop` gives it up.
-                unsafe { this.waiting.as_mut().begin(&mut state.getters, waker) };
-                return Poll::Pending;
-            }
-            drop(state);
-            // Cloned without the lock: it may be anybody's waker, and do anything.
-            waker = Some(cx.waker().clone());
+        let mut taken = this.queue.try_take(|_| ());
+        if let Err(Nothing::Yet) = taken {
+            let waker = cx.waker().clone();
+            let waiting = this.waiting.as_mut();
+            // SAFETY: it is not waiting, it waits in this list, and `drop` gives it up.
+            taken = this.queue.try_take(|getters| unsafe { waiting.begin(getters, waker) });
         }
+        if let Err(Nothing::Yet) = taken {
+            return Poll::Pending;
+        }
+        this.waiting.end();
+        Poll::Ready(taken.map_err(|_| QueueShutDown))
     }
 }
 
@@ -204,7 +185,7 @@ pin_project! {
             let this = this.project();
             if this.waiting.has_begun() {
                 // SAFETY: it was polled with this list only.
-                let _was_notified = unsafe { this.waiting.give_up(&this.queue.state, joiners) };
+                let _was_notified = unsafe { this.waiting.give_up(this.queue.outlet(), joiners) };
             }
         }
     }
@@ -216,8 +197,8 @@ impl<'a, T, O: Order<T>> Join<'a, T, O> {
     }
 }
 
-fn joiners<T, O: Order<T>>(state: &mut State<T, O>) -> &mut Waiters {
-    &mut state.joiners
+fn joiners<T, O: Order<T>>(outlet: &mut Outlet<T, O>) -> &mut Waiters {
+    &mut outlet.joiners
 }
 
 impl<T, O: Order<T>> Future for Join<'_, T, O> {
@@ -228,13 +209,12 @@ impl<T, O: Order<T>> Future for Join<'_, T, O> {
         ready!(this.waiting.as_mut().enter(cx));
         if this.waiting.has_begun() {
             // SAFETY: it has begun in this list.
-            ready!(unsafe { this.waiting.as_mut().poll(&this.queue.state, joiners, cx) });
+            ready!(unsafe { this.waiting.as_mut().poll(this.queue.outlet(), joiners, cx) });
         } else {
             let waker = cx.waker().clone();
-            let mut state = this.queue.lock();
-            if state.unfinished() > 0 {
-                // SAFETY: it is not waiting, it waits in this list, and `drop` gives it up.
-                unsafe { this.waiting.as_mut().begin(&mut state.joiners, waker) };
+            let waiting = this.waiting.as_mut();
+            // SAFETY: it is not waiting, it waits in this list, and `drop` gives it up.
+            if !this.queue.is_done_or(|joiners| unsafe { waiting.begin(joiners, waker) }) {
                 return Poll::Pending;
             }
         }

@@ -1,6 +1,6 @@
 //! Runs programs on the model: each statement as its Python twin does (`python.rs`).
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -10,10 +10,13 @@ use super::combinators::{self, AsCompleted, Awaitable};
 use super::event_loop::{Coroutine as Body, Loop};
 use super::exception::{Cause, Exception, Message, Value, show};
 use super::future::{Future, sleep, wait_future};
+use super::locks::Futures;
+use super::primitives::{self, Primitives};
 use super::task_group::TaskGroup;
 use super::timeout::Timeout;
 use crate::coverage::{Coverage, Leaf};
 use crate::outcome::{Error, cancel_message, list};
+use crate::primitive::{LockId, Number, lock_of};
 use crate::program::{Block, Coroutine, Gather, Id, Line, Micros, Scope, Source, Statement, Then, Until};
 
 /// Whether a cancellation's message is there for everybody who sees the cancellation. In CPython it is for the first only
@@ -28,12 +31,15 @@ pub(crate) enum Messages {
 pub(crate) struct Prediction {
     pub(crate) trace: Vec<String>,
     pub(crate) coverage: Coverage,
-    /// asyncio's rules don't decide what it does: two deadlines were equal.
-    pub(crate) ambiguous: bool,
+    /// It is no use: two deadlines were equal, so that asyncio's rules don't decide what it does, or it doesn't end.
+    pub(crate) unfit: bool,
 }
 
-/// How long the main task waits for the others.
-pub(crate) const END: Micros = 100_000_000_000;
+/// How long the main task waits for the others; then it cancels those that are left, and waits as long again.
+pub(crate) const END: Micros = 10_000_000_000;
+
+/// How often it does that.
+pub(crate) const ROUNDS: usize = 40;
 
 pub(crate) fn run(root: &Arc<Coroutine>, messages: Messages) -> Prediction {
     let event_loop = Loop::new();
@@ -44,6 +50,8 @@ pub(crate) fn run(root: &Arc<Coroutine>, messages: Messages) -> Prediction {
         tasks: RefCell::default(),
         groups: RefCell::default(),
         coverage: RefCell::default(),
+        counts: Cell::new(true),
+        primitives: Primitives::new(Futures { event_loop: event_loop.clone(), messages }),
     });
     world.coverage.borrow_mut().constructs(root);
     let main = {
@@ -52,7 +60,15 @@ pub(crate) fn run(root: &Arc<Coroutine>, messages: Messages) -> Prediction {
             let task = world.task(coroutine(world.clone(), root.clone()));
             world.tasks.borrow_mut().insert(root.id, Entry { task, spawned: true });
             sleep(&world.event_loop, world.messages, END).await?;
+            world.counts.set(false);
             world.print_states();
+            for _ in 0..ROUNDS {
+                if !world.cancel_all() {
+                    break;
+                }
+                sleep(&world.event_loop, world.messages, END).await?;
+                world.print_states();
+            }
             Ok(Value::None)
         })
     };
@@ -60,21 +76,26 @@ pub(crate) fn run(root: &Arc<Coroutine>, messages: Messages) -> Prediction {
     event_loop.run();
     assert!(main.done(), "the main task only sleeps");
     // Tasks refer to themselves from their coroutines.
+    let ends = world.tasks.borrow().values().all(|entry| entry.task.done());
     world.tasks.borrow_mut().clear();
+    world.primitives.clear();
     Prediction {
         trace: world.trace.take(),
         coverage: world.coverage.take(),
-        ambiguous: event_loop.is_ambiguous(),
+        unfit: event_loop.is_ambiguous() || !ends,
     }
 }
 
-struct World {
+pub(super) struct World {
     event_loop: Rc<Loop>,
     messages: Messages,
     trace: RefCell<Vec<String>>,
     tasks: RefCell<BTreeMap<Id, Entry>>,
     groups: RefCell<BTreeMap<usize, Rc<TaskGroup>>>,
     coverage: RefCell<Coverage>,
+    /// What the main task does at the end is not counted.
+    counts: Cell<bool>,
+    pub(super) primitives: Primitives,
 }
 
 #[derive(Clone)]
@@ -103,6 +124,25 @@ impl World {
             };
             self.print(&format!("t{id}: {state} cancelling={}", task.cancelling()));
         }
+        self.primitives.show(&|text| self.print(text));
+    }
+
+    /// Cancels all tasks that are left, in order; false if there are none.
+    fn cancel_all(&self) -> bool {
+        let tasks = self.tasks.borrow();
+        let left: Vec<_> = tasks.iter().filter(|(_, entry)| !entry.task.done()).collect();
+        for (id, entry) in &left {
+            let cancelled = entry.task.cancel(Message::none(Cause::Cancel));
+            self.print(&format!("cancel t{id}: {cancelled}"));
+        }
+        !left.is_empty()
+    }
+
+    /// Counts what hits a task that is suspended.
+    pub(super) fn hit(&self, scope: Scope, leaf: Leaf, cause: Cause) {
+        if self.counts.get() {
+            self.coverage.borrow_mut().hit(scope, leaf, cause);
+        }
     }
 }
 
@@ -117,6 +157,7 @@ fn coroutine(world: Rc<World>, coroutine: Arc<Coroutine>) -> Body {
             scope: coroutine.scope,
             around: None,
             timeouts: Vec::new(),
+            held: Vec::new(),
             made: Rc::default(),
         };
         env.print("begin");
@@ -128,21 +169,23 @@ fn coroutine(world: Rc<World>, coroutine: Arc<Coroutine>) -> Body {
 
 /// What a block sees around it.
 #[derive(Clone)]
-struct Env {
-    world: Rc<World>,
+pub(super) struct Env {
+    pub(super) world: Rc<World>,
     who: Id,
     /// What stands directly around.
-    scope: Scope,
+    pub(super) scope: Scope,
     /// If that is a time-out with nothing but a sleep in it: what stands around that.
     around: Option<Scope>,
     timeouts: Vec<(usize, Rc<Timeout>)>,
+    /// Locks of blocks around.
+    pub(super) held: Vec<LockId>,
     /// Gathers that were made and not awaited.
     made: Rc<RefCell<BTreeMap<usize, Rc<Future>>>>,
 }
 
-type Step<'a, T> = Pin<Box<dyn std::future::Future<Output = Result<T, Exception>> + 'a>>;
+pub(super) type Step<'a, T> = Pin<Box<dyn std::future::Future<Output = Result<T, Exception>> + 'a>>;
 
-fn block<'a>(env: &'a Env, lines: &'a [Line]) -> Step<'a, ()> {
+pub(super) fn block<'a>(env: &'a Env, lines: &'a [Line]) -> Step<'a, ()> {
     Box::pin(async move {
         for line in lines {
             let result = statement(env, line).await;
@@ -163,12 +206,17 @@ impl Env {
         self.world.print(&format!("t{} {text}", self.who));
     }
 
-    fn log(&self, number: usize, text: &str) {
+    pub(super) fn log(&self, number: usize, text: &str) {
         self.print(&format!("#{number} {text}"));
     }
 
     fn within(&self, scope: Scope) -> Env {
         Env { scope, around: None, ..self.clone() }
+    }
+
+    /// Whether a block around holds this condition's lock.
+    pub(super) fn holds(&self, condition: Number) -> bool {
+        self.held.contains(&lock_of(condition))
     }
 
     fn current(&self) -> Rc<Future> {
@@ -195,7 +243,7 @@ impl Env {
     }
 
     /// Counts what hits the task while it is suspended here.
-    async fn leaf<T>(
+    pub(super) async fn leaf<T>(
         &self,
         leaf: Leaf,
         inside: impl std::future::Future<Output = Result<T, Exception>>,
@@ -204,13 +252,13 @@ impl Env {
         let result = inside.await;
         if let Err(exception) = &result
             && self.world.event_loop.passes() != pass
+            && !matches!(exception, Exception::Error(Error::BrokenBarrier | Error::QueueShutDown))
         {
-            let mut coverage = self.world.coverage.borrow_mut();
-            coverage.hit(self.scope, leaf, exception.cause());
+            self.world.hit(self.scope, leaf, exception.cause());
             if leaf == Leaf::Sleep
                 && let Some(around) = self.around
             {
-                coverage.hit(around, Leaf::TimeoutSleep, exception.cause());
+                self.world.hit(around, Leaf::TimeoutSleep, exception.cause());
             }
         }
         result
@@ -358,10 +406,12 @@ async fn statement(env: &Env, line: &Line) -> Result<Option<String>, Exception> 
             let group = TaskGroup::enter(event_loop, world.messages);
             world.groups.borrow_mut().insert(number, group.clone());
             let result = block(&env.within(Scope::GroupBody), body).await;
-            let interrupted = |cause| world.coverage.borrow_mut().hit(env.scope, Leaf::GroupEnd, cause);
+            let interrupted = |cause| world.hit(env.scope, Leaf::GroupEnd, cause);
             group.exit(result, interrupted).await?;
             Ok(Some("ok".into()))
         }
+        Statement::With { guarded, body } => primitives::with(env, number, *guarded, body).await.map(Some),
+        Statement::Operate(operation) => primitives::operate(env, number, operation).await.map(Some),
     }
 }
 
