@@ -153,7 +153,8 @@ pub mod future {
     pub use kumihimo_executor::{Outcome, WaitEnd, YieldNow};
     pub use kumihimo_reactor::{Sleep, SleepWith};
     pub use kumihimo_sync::{
-        Acquire, AcquireOwned, ConditionWait, EventWait, Get, Join, Put, TakeOwnedPermit, TakePermit,
+        Acquire, AcquireOwned, AnySemaphore, ConditionWait, EventWait, Get, Join, Put, TakeOwnedPermit,
+        TakePermit,
     };
 }
 

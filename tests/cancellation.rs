@@ -682,3 +682,36 @@ fn a_task_is_caught_by_reference() {
         assert_future(&catch_cancelled(&asyncio::create_task(async {})));
     });
 }
+
+/// In asyncio the future of a task that has cancelled itself is cancelled as soon as the task awaits it: a semaphore passes over it.
+#[test]
+fn a_request_to_itself_counts_in_the_queue_that_the_task_then_waits_in() {
+    on(Flavour::CurrentThread, async {
+        let (events, semaphore) = (Events::default(), Arc::new(asyncio::Semaphore::new(0)));
+        let cancelled = asyncio::create_task({
+            let semaphore = semaphore.clone();
+            async move {
+                asyncio::current_task().unwrap().cancel();
+                semaphore.acquire().await.forget();
+            }
+        });
+        let waits = asyncio::create_task({
+            let (events, semaphore) = (events.clone(), semaphore.clone());
+            async move {
+                semaphore.acquire().await.forget();
+                events.note("acquired");
+            }
+        });
+        let releases = asyncio::create_task({
+            let events = events.clone();
+            async move {
+                semaphore.release();
+                asyncio::yield_now().await;
+                events.note("a pass later");
+            }
+        });
+        asyncio::gather((waits, releases)).await;
+        assert!(cancelled.cancelled());
+        assert_eq!(events.take(), ["acquired", "a pass later"]);
+    });
+}

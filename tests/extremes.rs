@@ -277,3 +277,17 @@ fn ten_thousand_callbacks_run_in_order() {
         assert!(order.lock().unwrap().iter().copied().eq(0..20_000));
     });
 }
+
+/// Who takes tells who puts of room now and then only; who finds no room asks.
+#[test]
+fn a_queue_that_was_full_has_room_after_each_get() {
+    let queue = asyncio::Queue::new(1000);
+    for item in 0..1000 {
+        queue.put_nowait(item).unwrap();
+    }
+    for item in 1000..3000 {
+        assert!(queue.put_nowait(item).is_err());
+        assert_eq!(queue.get_nowait(), Ok(item - 1000));
+        assert_eq!(queue.put_nowait(item), Ok(()));
+    }
+}

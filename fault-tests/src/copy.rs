@@ -8,8 +8,17 @@ use std::path::{Path, PathBuf};
 use crate::faults::Fault;
 
 /// The crates that are copied.
-const CRATES: [&str; 8] =
-    ["context", "executor", "reactor", "timer-wheel", "combinators", "blocking-pool", "net", "macros"];
+const CRATES: [&str; 9] = [
+    "context",
+    "executor",
+    "reactor",
+    "timer-wheel",
+    "sync",
+    "combinators",
+    "blocking-pool",
+    "net",
+    "macros",
+];
 /// What is copied of the facade.
 const FACADE: [&str; 3] = ["src", "tests", "README.md"];
 

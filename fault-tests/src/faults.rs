@@ -58,6 +58,16 @@ const TIMEOUT: &str = "combinators/src/timeout.rs";
 const WAIT: &str = "combinators/src/wait.rs";
 const WAITABLE: &str = "combinators/src/waitable.rs";
 const WAIT_FOR: &str = "combinators/src/wait_for.rs";
+const PERMITS: &str = "sync/src/permits.rs";
+const QUEUED: &str = "sync/src/waiters.rs";
+const CROWD: &str = "sync/src/crowd.rs";
+const SEMAPHORE: &str = "sync/src/semaphore.rs";
+const EVENT: &str = "sync/src/event.rs";
+const CONDITION: &str = "sync/src/condition.rs";
+const BARRIER: &str = "sync/src/barrier.rs";
+const QUEUE: &str = "sync/src/queue/shared.rs";
+const QUEUE_ORDER: &str = "sync/src/queue/order.rs";
+const QUEUE_WAITS: &str = "sync/src/queue/waits.rs";
 const RUNNER: &str = "src/runner.rs";
 
 macro_rules! faults {
@@ -341,6 +351,95 @@ pub(crate) const FAULTS: &[Fault] = faults! {
         "&& errors.is_empty()\n" => "&& (FAULT || errors.is_empty())\n";
     "group with errors forgets a cancellation from outside" GROUP Scenario("s046_swallowed_cancel_haunts_group"):
         "if group.part.requests() > 0 {" => "if group.part.requests() > 0 && !FAULT {";
+    // Locks and queues.
+    "queue does not hear of a cancelled waiter" CANCEL Random(1):
+        "if wait.is_queued() && runs_here_with_links(header.runtime) {" =>
+        "if wait.is_queued() && runs_here_with_links(header.runtime) && !FAULT {";
+    "queue does not hear of a waiter's time-out" CANCEL Random(1):
+        "if suspended && header.wait() == inside {" => "if suspended && header.wait() == inside && !FAULT {";
+    "queue does not hear of a request before the wait" HARNESS Test("cancellation::a_request_to_itself_counts_in_the_queue_that_the_task_then_waits_in"):
+        "if manner.links && header.state.is_committed() {" => "if manner.links && header.state.is_committed() && !FAULT {";
+    "who came last is served first" QUEUED Scenario("s190_lock_fairness"):
+        "let head = self.head?;" => "let head = if FAULT { self.tail } else { self.head }?;";
+    "lock goes to a cancelled waiter" QUEUED Random(1):
+        "if in_order() && Waiters::is_cancelled(head) { None }" => "if in_order() && Waiters::is_cancelled(head) && !FAULT { None }";
+    "permit goes to a cancelled waiter" QUEUED Random(1):
+        ".find(|node| !Waiters::is_cancelled(*node))?;" => ".find(|node| FAULT || !Waiters::is_cancelled(*node))?;";
+    "lock passes over a cancelled waiter" PERMITS Random(1):
+        "Next::Waits => waiters.pick_first()," => "Next::Waits => if FAULT { waiters.pick_next() } else { waiters.pick_first() },";
+    "newcomer overtakes who waits" PERMITS Random(1):
+        "word & GRANTED_MASK == 0 && waiters.all_cancelled() {" =>
+        "word & GRANTED_MASK == 0 && (FAULT || waiters.all_cancelled()) {";
+    "newcomer overtakes who was given a permit" PERMITS Random(1):
+        "if word < FREE || word & GRANTED_MASK != 0 {\n                return false;" =>
+        "if word < FREE || (word & GRANTED_MASK != 0 && !FAULT) {\n                return false;";
+    "permit is given twice" PERMITS Scenario("s205_semaphore_limits"):
+        "let more = if counted { GRANTED } else { 0 };" =>
+        "let more = if counted { GRANTED } else { 0 } + if FAULT { FREE } else { 0 };";
+    "permit of a cancelled waiter is lost" PERMITS Scenario("s206_semaphore_cancelled_waiters") hangs:
+        "waker = self.hand_on(&mut waiters, MAX_PERMITS).ok().flatten();" =>
+        "if !FAULT { waker = self.hand_on(&mut waiters, MAX_PERMITS).ok().flatten(); }";
+    "permit of a cancelled waiter stays counted" PERMITS Random(1):
+        "            if node.is_counted() {\n" => "            if node.is_counted() && !FAULT {\n";
+    "cancelled waiter leaves free permits alone" PERMITS Random(1):
+        "        wake_each(waker.into_iter());\n        self.grant_all();" =>
+        "        wake_each(waker.into_iter());\n        if !FAULT { self.grant_all(); }";
+    "second of two permits wakes nobody" PERMITS Random(1):
+        "if before & QUEUED != 0 && before >= FREE {" => "if before & QUEUED != 0 && before >= FREE && !FAULT {";
+    "lock that is handed over counts as held" PERMITS Random(1):
+        "word < FREE && word & GRANTED_MASK == 0\n" => "word < FREE && (FAULT || word & GRANTED_MASK == 0)\n";
+    "semaphore seems free though others wait" PERMITS Random(1):
+        "            || word & GRANTED_MASK != 0\n" => "            || (word & GRANTED_MASK != 0 && !FAULT)\n";
+    "bounded semaphore takes any release" SEMAPHORE Scenario("s207_semaphore_values"):
+        "self.permits.release(self.bound).map_err" =>
+        "self.permits.release(if FAULT { MAX_PERMITS } else { self.bound }).map_err";
+    "event is not cleared" EVENT Scenario("s195_event"):
+        "self.word.fetch_and(!SET, AcqRel);" => "self.word.fetch_and(if FAULT { !0 } else { !SET }, AcqRel);";
+    "event wakes nobody" EVENT Scenario("s195_event") hangs:
+        "        waiters.release_all();\n" => "        if !FAULT { waiters.release_all(); }\n";
+    "cancelled wait leaves without the lock" CONDITION Scenario("s202_condition_cancelled_waiter") hangs:
+        "*this.stage = Stage::Acquires;" =>
+        "*this.stage = if FAULT && this.error.is_some() { Stage::Raises } else { Stage::Acquires };";
+    "cancelled wait keeps the notification" CONDITION Scenario("s202_condition_cancelled_waiter") hangs:
+        "crowd.notify(1);\n                    }" => "if !FAULT { crowd.notify(1); }\n                    }";
+    "notify wakes one more" CROWD Scenario("s200_condition_notify_order"):
+        "wake_each((0..count).map_while(" => "wake_each((0..count + usize::from(FAULT)).map_while(";
+    "wait ends without the lock" CONDITION Scenario("s200_condition_notify_order"):
+        "this.guard.regain();" => "if FAULT { this.condition.lock.permits.release(1).ok(); } this.guard.regain();";
+    "barrier lets one in too few" BARRIER Scenario("s210_barrier_rounds"):
+        "is_last: state.count == barrier.parties }" => "is_last: state.count + usize::from(FAULT) >= barrier.parties }";
+    "who was cancelled at a barrier still counts" BARRIER Scenario("s212_barrier_leaving") hangs:
+        "        state.count -= 1;\n" => "        if FAULT && state.phase == Phase::Filling { return; }\n        state.count -= 1;\n";
+    "reset leaves who waits" BARRIER Scenario("s211_barrier_abort_and_reset") hangs:
+        "state.phase = if state.count > 0 { Phase::Resetting }" => "state.phase = if state.count > 0 && !FAULT { Phase::Resetting }";
+    "newcomer joins a round that leaves" BARRIER Random(1):
+        "self.condition.wait_for(&mut guard, || !leaving()).await;" =>
+        "self.condition.wait_for(&mut guard, || FAULT || !leaving()).await;";
+    "queue takes one item too many" QUEUE Scenario("s221_queue_backpressure"):
+        "inlet.put.wrapping_sub(inlet.taken) >= self.maxsize" =>
+        "inlet.put.wrapping_sub(inlet.taken) >= self.maxsize + usize::from(FAULT)";
+    "full queue believes what it remembers" QUEUE Test("extremes::a_queue_that_was_full_has_room_after_each_get"):
+        "        inlet.taken = outlet.taken;\n        let (attempt, waker)" =>
+        "        if !FAULT { inlet.taken = outlet.taken; }\n        let (attempt, waker)";
+    "join ends before the last item" QUEUE Scenario("s224_queue_join"):
+        "        if outlet.done == outlet.put {\n            outlet.joiners.release_all();" =>
+        "        if outlet.done == outlet.put || FAULT {\n            outlet.joiners.release_all();";
+    "task_done believes what it remembers" QUEUE Random(1):
+        "outlet.done.wrapping_add(1) == outlet.put || outlet.done == outlet.put {" =>
+        "!FAULT && (outlet.done.wrapping_add(1) == outlet.put || outlet.done == outlet.put) {";
+    "shut-down drops what is left" QUEUE Scenario("s225_queue_shutdown"):
+        "immediate.then(||" => "(immediate || FAULT).then(||";
+    "immediate shut-down leaves items unfinished" QUEUE Scenario("s226_queue_shutdown_immediate") hangs:
+        "outlet.done = outlet.done.wrapping_add(count.min(unfinished));" =>
+        "if !FAULT { outlet.done = outlet.done.wrapping_add(count.min(unfinished)); }";
+    "shut-down wakes no getter" QUEUE Scenario("s225_queue_shutdown") hangs:
+        "        inlet.getters.release_all();\n" => "        if !FAULT { inlet.getters.release_all(); }\n";
+    "largest item comes first" QUEUE_ORDER Scenario("s220_queue_orders"):
+        "items[at] < items[(at - 1) / 2]" => "(items[at] < items[(at - 1) / 2]) != FAULT";
+    "item of a cancelled getter is lost" QUEUE_WAITS Scenario("s222_queue_cancelled_waiters") hangs:
+        "            this.queue.pass_item_on();" => "            if !FAULT { this.queue.pass_item_on(); }";
+    "room of a cancelled putter is lost" QUEUE_WAITS Scenario("s222_queue_cancelled_waiters") hangs:
+        "            this.queue.pass_room_on();" => "            if !FAULT { this.queue.pass_room_on(); }";
 };
 
 #[cfg(test)]

@@ -190,23 +190,26 @@ pub(crate) const MUTATIONS: &[Mutation] = mutations! {
     "permit is released past the queue" PERMITS "three_lock_in_turn":
         "return self.release_to_waiters(limit);" => "{}";
     "newcomer takes the granted permit" PERMITS "a_semaphore_lets_two_in":
-        "self.word.fetch_sub(FREE - GRANTED + queued, AcqRel);" => "self.word.fetch_add(GRANTED - queued, AcqRel);";
+        "        let more = if counted { GRANTED } else { 0 };" =>
+        "        let more = FREE + if counted { GRANTED } else { 0 };";
     "free permits behind a granted one stay" PERMITS "a_newcomer_behind_a_granted_permit_gets_the_free_one":
         "            self.grant_all();\n        }\n    }" => "        }\n    }";
     "who gives up keeps its permit" PERMITS "a_permit_granted_to_who_gives_up_is_not_lost":
-        "            self.word.fetch_add(FREE - GRANTED, AcqRel);" => "            self.word.fetch_sub(GRANTED, AcqRel);";
+        "            waker = self.hand_on(&mut waiters, MAX_PERMITS).ok().flatten();" => "            waker = None;";
+    "counted permit of who gives up stays counted" PERMITS "a_permit_granted_to_who_gives_up_is_not_lost":
+        "                self.word.fetch_sub(GRANTED, AcqRel);" => "";
     "who gives up passes nothing on" PERMITS "who_gives_up_passes_the_lock_on":
-        "        drop(removed.waker);\n        self.grant_all();" => "        drop(removed.waker);";
+        "        wake_each(waker.into_iter());\n        self.grant_all();" => "        drop(waker);";
     "waiter is not woken" PERMITS "who_gives_up_passes_the_lock_on":
-        "        if let Some(waker) = waker {\n            waker.wake();\n        }\n        Ok(())" => "        drop(waker);\n        Ok(())";
+        "        if let Some(waker) = waker? {\n            waker.wake();\n        }\n        Ok(())" => "        drop(waker?);\n        Ok(())";
     "chosen without release" QUEUED "who_is_polled_by_the_way_sees_what_was_done":
-        "store(CHOSEN, Release)" => "store(CHOSEN, Relaxed)";
+        "store(state, Release)" => "store(state, Relaxed)";
     "chosen is seen without acquire" QUEUED "who_is_polled_by_the_way_sees_what_was_done":
-        "self.state.load(Acquire) == CHOSEN" => "self.state.load(Relaxed) == CHOSEN";
+        "self.state.load(Acquire) >= CHOSEN" => "self.state.load(Relaxed) >= CHOSEN";
     "the first who polled is woken" QUEUED "the_last_who_polls_is_woken":
         "if unsafe { waiters.wakes(node, cx.waker()) } {" => "if true || unsafe { waiters.wakes(node, cx.waker()) } {";
     "who left is still linked" QUEUED "a_notification_of_who_gives_up_goes_to_the_other":
-        "None => self.head = next," => "None => {}";
+        "                self.head = next;\n" => "";
     "event is set without release" EVENT "an_event_wakes_and_publishes":
         "compare_exchange_weak(word, SET, AcqRel, Relaxed)" => "compare_exchange_weak(word, SET, Relaxed, Relaxed)";
     "event is seen without acquire" EVENT "an_event_wakes_and_publishes":
@@ -221,17 +224,20 @@ pub(crate) const MUTATIONS: &[Mutation] = mutations! {
     "notification of who is dropped is lost" CONDITION "a_notification_of_who_gives_up_goes_to_the_other":
         "if unheard || *this.stage == Stage::Acquires {" => "if *this.stage == Stage::Acquires && !unheard {";
     "item wakes nobody" QUEUE "a_queue_hands_over":
-        "let waker = state.next_getter();" => "let waker = None;";
+        "(Attempt::Done, inlet.next_getter())" => "(Attempt::Done, None)";
     "room wakes nobody" QUEUE "a_queue_hands_over":
-        "let waker = state.next_putter();" => "let waker = None;";
+        "        let waker = outlet.next_putter();\n        drop(outlet);" => "        let waker = None;\n        drop(outlet);";
+    "putter looks at one end only" QUEUE "a_queue_hands_over":
+        "        inlet.taken = outlet.taken;\n        let (attempt, waker) = self.put_into(inlet, item);\n        if let Attempt::Full(_) = attempt {" =>
+        "        let (attempt, waker) = self.put_into(inlet, item);\n        if let Attempt::Full(_) = attempt {";
     "shut-down leaves the getters" QUEUE "a_shut_down_wakes":
-        "        state.getters.release_all();\n" => "";
+        "        inlet.getters.release_all();\n" => "";
     "last item wakes no joiner" QUEUE "a_join_waits_for_the_last":
-        "            state.joiners.release_all();\n            Telling" => "            Telling";
+        "            outlet.joiners.release_all();\n            Telling" => "            Telling";
     "getter that gives up keeps the item" QUEUE_WAITS "a_getter_that_gives_up_leaves_the_item":
-        "if state.len() == 0 { None } else { state.next_getter() }" => "None::<std::task::Waker>";
+        "            this.queue.pass_item_on();" => "";
     "putter that gives up keeps the room" QUEUE_WAITS "a_putter_that_gives_up_leaves_the_room":
-        "if state.is_full(this.queue.maxsize) { None } else { state.next_putter() }" => "None::<std::task::Waker>";
+        "            this.queue.pass_room_on();" => "";
 };
 
 #[cfg(test)]

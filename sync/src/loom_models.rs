@@ -5,10 +5,12 @@
 //! time measured for it stand beside each model. Threads wait by the crate's own `block_on`, so a wake-up that is lost is a
 //! deadlock, which loom reports.
 
+use std::cell::Cell;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
+use kumihimo_context::Services;
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use loom::thread;
@@ -21,6 +23,22 @@ fn model(preemptions: Option<usize>, f: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = builder.preemption_bound.or(preemptions);
     builder.check(f);
+}
+
+/// The same twice: as threads are, and as if there were one order, asyncio's, in which granted permits are counted.
+fn model_both(preemptions: Option<usize>, f: impl Fn() + Copy + Sync + Send + 'static) {
+    std::thread_local!(static IN_ORDER: Cell<bool> = const { Cell::new(false) });
+
+    kumihimo_context::provide(Services {
+        in_order: || IN_ORDER.get(),
+        is_cancelled: |_, _| false,
+        spawn_hidden: Err,
+    });
+    for in_order in [false, true] {
+        // loom runs all threads of a model on this one.
+        IN_ORDER.set(in_order);
+        model(preemptions, f);
+    }
 }
 
 /// Polls once, for nobody.
@@ -58,7 +76,7 @@ impl Only {
 /// Preemptions: 3.
 #[test]
 fn three_lock_in_turn() {
-    model(Some(3), || {
+    model_both(Some(3), || {
         let lock = Arc::new(Lock::with_value(0));
         let others: Vec<_> = (0..2)
             .map(|_| {
@@ -76,7 +94,7 @@ fn three_lock_in_turn() {
 /// Preemptions: 4. One asks, and gives up at any moment of the hand-over; the other gets the lock.
 #[test]
 fn who_gives_up_passes_the_lock_on() {
-    model(Some(4), || {
+    model_both(Some(4), || {
         let lock = Arc::new(Lock::with_value(0));
         let guard = lock.try_acquire_owned().unwrap();
         let gives_up = {
@@ -115,7 +133,7 @@ fn the_last_who_polls_is_woken() {
 /// Preemptions: 2. Two permits among three, each of which is used with another: never three at once, and all get one.
 #[test]
 fn a_semaphore_lets_two_in() {
-    model(Some(2), || {
+    model_both(Some(2), || {
         let semaphore = Arc::new(Semaphore::new(2));
         let inside = Arc::new(AtomicUsize::new(0));
         let enter = {
@@ -137,7 +155,7 @@ fn a_semaphore_lets_two_in() {
 /// Preemptions: 3. Two permits come at once, to one who waits and a newcomer, who queues behind it though one is free.
 #[test]
 fn a_newcomer_behind_a_granted_permit_gets_the_free_one() {
-    model(Some(3), || {
+    model_both(Some(3), || {
         let semaphore = Arc::new(Semaphore::new(0));
         let others: Vec<_> = (0..2)
             .map(|_| {
@@ -155,7 +173,7 @@ fn a_newcomer_behind_a_granted_permit_gets_the_free_one() {
 /// Preemptions: 4. A permit is released while its waiter gives up: it is there in the end.
 #[test]
 fn a_permit_granted_to_who_gives_up_is_not_lost() {
-    model(Some(4), || {
+    model_both(Some(4), || {
         let semaphore = Arc::new(Semaphore::new(0));
         let gives_up = {
             let semaphore = semaphore.clone();
