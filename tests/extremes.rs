@@ -286,8 +286,8 @@ fn a_queue_that_was_full_has_room_after_each_get() {
         queue.put_nowait(item).unwrap();
     }
     for item in 1000..3000 {
-        assert!(queue.put_nowait(item).is_err());
         assert_eq!(queue.get_nowait(), Ok(item - 1000));
         assert_eq!(queue.put_nowait(item), Ok(()));
     }
+    assert!(queue.full() && queue.put_nowait(0).is_err());
 }
