@@ -1,5 +1,5 @@
 //! A pool of TCP connections: a `Semaphore` has a permit for each, and who finds none free waits for one, but not for ever.
-//! Run it with `cargo run --example connection_pool -- --help`.
+//! Run it with `cargo run --example connection_pool`; `-- --help` behind that tells of the options.
 //!
 //! The server is part of the program. It closes connections now and then, and leaves some requests without an answer, as
 //! servers do. The pool throws away what broke and opens another in its place; what was taken from it comes back on every way
@@ -130,8 +130,8 @@ impl fmt::Display for PoolError {
         match self {
             PoolError::Exhausted { size, waited, others } => write!(
                 f,
-                "no connection was free within {waited:?}: the pool has {size}, and {others} others wait; use more connections, \
-                 or fewer clients"
+                "no connection was free within {waited:?}: the pool has {size}, and the number of those who wait is \
+                 {others}; use more connections, or fewer clients"
             ),
             PoolError::Connect(server, error) => write!(f, "can't connect to {server}: {error}"),
             PoolError::Closed => f.write_str("the pool is closed"),

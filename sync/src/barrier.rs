@@ -11,7 +11,8 @@ use crate::sync::{Mutex, MutexGuard};
 /// [`wait`](Self::wait) waits until as many wait as the barrier has parties; then all go on, each with a number of its own, in
 /// the order of arrival. After that it serves the next round. Who comes while a round is still leaving, waits for the next.
 ///
-/// It works on any executor, and in plain threads with [`blocking_wait`](Self::blocking_wait).
+/// It works on any executor, and in plain threads with [`blocking_wait`](Self::blocking_wait). ([`reset`](Self::reset) and
+/// [`abort`](Self::abort) are awaited: a thread calls them by its executor's `block_on`, or leaves them to a task.)
 ///
 /// ```
 /// use std::sync::Arc;

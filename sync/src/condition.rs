@@ -109,7 +109,7 @@ impl<T: ?Sized> Condition<T> {
         self.lock.blocking_acquire()
     }
 
-    /// Whether somebody holds its lock.
+    /// Whether somebody holds its lock: see [`Lock::locked`].
     #[doc(alias = "asyncio.Condition.locked")]
     pub fn locked(&self) -> bool {
         self.lock.locked()
@@ -212,13 +212,14 @@ impl<T: ?Sized> Condition<T> {
         block_on(self.wait(guard));
     }
 
-    /// Wakes so many of those who wait, in the order in which they came; they run one after another, as they get the lock.
+    /// Wakes so many of those who wait, in the order in which they came; they run one after another, as they get the lock, the
+    /// first once it is released.
     ///
-    /// Where nobody waits, the notification is lost.
+    /// All are woken when this returns. Where nobody waits, the notification is lost.
     ///
     /// # Panics
     ///
-    /// If nobody holds the lock: what was changed without it, a waiter may have missed.
+    /// If nobody holds the lock, as [`locked`](Self::locked) says: what was changed without it, a waiter may have missed.
     #[doc(alias = "asyncio.Condition.notify")]
     #[track_caller]
     pub fn notify(&self, count: usize) {
@@ -228,9 +229,12 @@ impl<T: ?Sized> Condition<T> {
 
     /// Wakes all who wait; they run one after another, as they get the lock.
     ///
+    /// Where there are more than a few hundred, in a multi-threaded loop, most are woken by a task of its own, as by
+    /// [`Event::set`](crate::Event::set); all count as woken when this returns.
+    ///
     /// # Panics
     ///
-    /// If nobody holds the lock.
+    /// If nobody holds the lock, as [`locked`](Self::locked) says.
     #[doc(alias = "asyncio.Condition.notify_all")]
     #[track_caller]
     pub fn notify_all(&self) {

@@ -16,8 +16,9 @@
 //!
 //! - `waiters.rs` is the list of waiters. They live in the futures that wait, so waiting allocates nothing.
 //! - `permits.rs` counts permits in one word, beside such a list: locks and semaphores.
-//! - `crowd.rs` wakes many at once, in turns: events, conditions, and queues that end.
-//! - `queue/` keeps items and waiters under one mutex.
+//! - `crowd.rs` wakes many at once: all within the call, but that `Event::set` and `Condition::notify_all` leave most of a large crowd to
+//!   a task of its own, where a loop of several workers runs one.
+//! - `queue/` has two ends with a mutex each: items are put into one, and taken out of the other.
 //!
 //! No waker is called, cloned or dropped while a mutex is held. The executor is seen through `kumihimo-context` only: whether a
 //! cancellation is being delivered, and, where tasks run in one order, whether a waiter was cancelled and has not run since.

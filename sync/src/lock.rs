@@ -54,7 +54,7 @@ unsafe impl<T: ?Sized + Send> Sync for Lock<T> {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LockStatistics {
-    /// Somebody holds it.
+    /// Somebody holds it, as [`Lock::locked`] says.
     pub locked: bool,
     /// So many wait for it.
     pub waiting: usize,
@@ -138,7 +138,8 @@ impl<T: ?Sized> Lock<T> {
         }
     }
 
-    /// As [`acquire`](Self::acquire), with a guard that keeps the lock alive and borrows nothing.
+    /// As [`acquire`](Self::acquire), with a guard that keeps the lock alive and borrows nothing. (A
+    /// [`Condition`](crate::Condition) waits with the borrowing guard only.)
     pub fn acquire_owned(self: &Arc<Self>) -> AcquireOwned<T> {
         AcquireOwned { lock: Some(self.clone()), acquiring: Acquiring::new() }
     }
@@ -148,7 +149,11 @@ impl<T: ?Sized> Lock<T> {
         self.permits.try_acquire().then(|| OwnedLockGuard::new(self.clone()))
     }
 
-    /// Whether somebody holds it. Between a release and the moment when the next in line runs, nobody does.
+    /// Whether somebody holds it.
+    ///
+    /// On several workers, and in threads, a lock that is released while somebody waits goes from hand to hand, and counts as held
+    /// throughout. On a `current_thread` loop nobody holds it until the next in line runs, as in asyncio; and nobody else can
+    /// acquire it until then.
     #[doc(alias = "asyncio.Lock.locked")]
     pub fn locked(&self) -> bool {
         self.permits.is_held()

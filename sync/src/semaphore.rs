@@ -15,8 +15,11 @@ use crate::sync::const_unless_loom;
 /// A number of permits, and a queue of those who wait for one: asyncio's `Semaphore`.
 ///
 /// [`acquire`](Self::acquire) takes a permit, and waits while there is none; dropping the [`Permit`] gives it back, on every way
-/// out. Waiters get permits in the order in which they asked. Nobody overtakes: also a newcomer who finds a permit free waits,
-/// if somebody before it was given one and has not run since.
+/// out. Waiters get permits in the order in which they asked: one that is released while somebody waits goes straight to the
+/// first of them, and no newcomer can take it.
+///
+/// A waiter that was given a permit runs a moment later. If *another* permit is free in that moment, a newcomer may take it on
+/// several workers, and so be done sooner; on a `current_thread` loop it queues behind the waiter, which is asyncio's order exactly.
 ///
 /// [`release`](Self::release) adds a permit that nobody acquired, above the number in the beginning, too; a
 /// [`BoundedSemaphore`] refuses that. A semaphore may begin with none.
@@ -111,7 +114,7 @@ impl Semaphore {
         }
     }
 
-    /// Adds a permit, which goes to who has waited longest.
+    /// Adds a permit, which goes to who has waited longest; if nobody waits, it is free.
     ///
     /// What [`acquire`](Self::acquire) gave comes back by dropping it; this is for permits that were
     /// [forgotten](Permit::forget), or that there were not before.
@@ -175,7 +178,7 @@ impl Default for BoundedSemaphore {
 macro_rules! acquiring {
     ($semaphore:ident, |$this:ident| $limit:expr) => {
         impl $semaphore {
-            /// Takes a permit, once those who asked before have got theirs.
+            /// Takes a permit, once those who asked before have been given theirs.
             ///
             /// Where one is free and nobody is before us, without giving way.
             ///

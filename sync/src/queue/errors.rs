@@ -14,6 +14,8 @@ pub struct QueueEmpty;
 pub struct QueueFull<T>(pub T);
 
 /// The queue was shut down: asyncio's `QueueShutDown`.
+///
+/// For who puts, from that moment on; for who takes, once nothing is left in it.
 #[doc(alias = "asyncio.QueueShutDown")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueShutDown;
@@ -76,7 +78,7 @@ impl<T> fmt::Display for QueueFull<T> {
 impl fmt::Display for QueueShutDown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "the queue was shut down: nothing can be put, and what was left in it has been taken or dropped",
+            "the queue was shut down: nothing more can be put, and nothing is left for who takes",
         )
     }
 }

@@ -19,12 +19,14 @@ pub use waits::{Get, Join, Put};
 /// A queue between tasks: asyncio's `Queue`.
 ///
 /// [`put`](Self::put) waits while it is full, [`get`](Self::get) while it is empty; what can be done at once does not give way.
-/// Waiters are woken in the order in which they came. Any number of tasks and threads may put and get.
+/// Waiters are woken in the order in which they came; who is woken looks again, and waits anew, at the end, if somebody else was
+/// faster, as in asyncio. Any number of tasks and threads may put and get.
 ///
 /// [`task_done`](Self::task_done) and [`join`](Self::join) count what is finished; [`shutdown`](Self::shutdown) ends the queue.
 ///
 /// This is a handle: clones are the same queue. It gives first what was put first; a [`LifoQueue`] what was put last, a
-/// [`PriorityQueue`] the smallest. A function that serves all three takes a `&Queue<T, O>` with any [`Order`].
+/// [`PriorityQueue`] the smallest. A function that serves all three takes a `&Queue<T, O>` with any [`Order`]; a task gets a handle of
+/// its own by `Queue::clone(&queue)`.
 ///
 /// It works on any executor, and in plain threads with the `blocking_` forms.
 ///
@@ -178,7 +180,8 @@ impl<T, O: Order<T>> Queue<T, O> {
         block_on(self.get())
     }
 
-    /// Marks an item that was taken as done; to be called once for each.
+    /// Marks an item that was taken as done; to be called once for each. With the last, all who [join](Self::join) are woken
+    /// within the call.
     ///
     /// # Errors
     ///
@@ -189,6 +192,9 @@ impl<T, O: Order<T>> Queue<T, O> {
     }
 
     /// Waits until every item that was put is marked as done; not at all if there is none.
+    ///
+    /// A [shut-down](Self::shutdown) does not end it: what is left in the queue has to be taken and marked, or dropped by an
+    /// immediate one.
     ///
     /// # Cancellation
     ///
@@ -210,8 +216,11 @@ impl<T, O: Order<T>> Queue<T, O> {
 
     /// Ends the queue: nothing can be put any more, and who waits to put gets an error.
     ///
-    /// What is in it can be taken; after that, taking is an error. With `immediate` what is in it is dropped, and counts as done.
-    /// Items that were taken are to be marked as done in both cases. Calling it again does no harm.
+    /// What is in it can be taken; after that, taking is an error, also for who waits for an item already. With `immediate` what is
+    /// in it is dropped, and counts as done. Items that were taken are to be marked as done in both cases. Calling it again does no
+    /// harm.
+    ///
+    /// All who waited are woken when this returns, however many they are.
     #[doc(alias = "asyncio.Queue.shutdown")]
     #[doc(alias = "close")]
     pub fn shutdown(&self, immediate: bool) {
@@ -334,9 +343,22 @@ ordered! {
 ordered! {
     /// A [`Queue`] that gives the smallest item first: asyncio's `PriorityQueue`.
     ///
-    /// Everything but its making is [`Queue`]'s. Equal items come in no particular order. Items are compared while the queue is
-    /// locked: an `Ord` must not use the queue. One that panics does so in who takes; no item is lost, and the order of what
-    /// is in there may be another.
+    /// Everything but its making is [`Queue`]'s. Equal items come in no particular order: where they shall come as they were put, put
+    /// a number beside them. For the largest first, there is [`Reverse`](std::cmp::Reverse).
+    ///
+    /// Items are compared while the queue is locked: an `Ord` must not use the queue. One that panics does so in who takes; no item
+    /// is lost, and the order of what is in there may be another.
+    ///
+    /// ```
+    /// use kumihimo_sync::PriorityQueue;
+    ///
+    /// let queue = PriorityQueue::new(0);
+    /// for (number, (priority, job)) in [(2, "sweep"), (1, "cook"), (2, "dust")].into_iter().enumerate() {
+    ///     queue.put_nowait((priority, number, job)).unwrap();
+    /// }
+    /// let jobs = std::iter::from_fn(|| queue.get_nowait().ok());
+    /// assert_eq!(jobs.map(|(_, _, job)| job).collect::<Vec<_>>(), ["cook", "sweep", "dust"]);
+    /// ```
     #[doc(alias = "asyncio.PriorityQueue")]
     PriorityQueue, Priority, Ord
 }

@@ -167,7 +167,7 @@ impl<T, O: Order<T>> Shared<T, O> {
         let (attempt, waker) = self.put_into(inlet, item);
         if let Attempt::Full(_) = attempt {
             wait(&mut outlet.putters);
-            outlet.may_have_putters = true;
+            outlet.may_have_putters = !outlet.putters.is_empty();
         }
         drop(outlet);
         wake(waker);
@@ -210,7 +210,7 @@ impl<T, O: Order<T>> Shared<T, O> {
                     return Err(Nothing::Ever);
                 }
                 wait(&mut inlet.getters);
-                inlet.may_have_getters = true;
+                inlet.may_have_getters = !inlet.getters.is_empty();
                 return Err(Nothing::Yet);
             }
         }
