@@ -380,10 +380,10 @@ pub(crate) const FAULTS: &[Fault] = faults! {
         "waker = self.hand_on(&mut waiters, MAX_PERMITS).ok().flatten();" =>
         "if !FAULT { waker = self.hand_on(&mut waiters, MAX_PERMITS).ok().flatten(); }";
     "permit of a cancelled waiter stays counted" PERMITS Random(1):
-        "            if node.is_counted() {\n" => "            if node.is_counted() && !FAULT {\n";
+        "            if counted {\n" => "            if counted && !FAULT {\n";
     "cancelled waiter leaves free permits alone" PERMITS Random(1):
-        "        wake_each(waker.into_iter());\n        self.grant_all();" =>
-        "        wake_each(waker.into_iter());\n        if !FAULT { self.grant_all(); }";
+        "wake_each(waker.into_iter().chain(self.grants()));" =>
+        "if FAULT { wake_each(waker.into_iter()) } else { wake_each(waker.into_iter().chain(self.grants())) }";
     "second of two permits wakes nobody" PERMITS Random(1):
         "if before & QUEUED != 0 && before >= FREE {" => "if before & QUEUED != 0 && before >= FREE && !FAULT {";
     "lock that is handed over counts as held" PERMITS Random(1):
@@ -437,9 +437,9 @@ pub(crate) const FAULTS: &[Fault] = faults! {
     "largest item comes first" QUEUE_ORDER Scenario("s220_queue_orders"):
         "items[at] < items[(at - 1) / 2]" => "(items[at] < items[(at - 1) / 2]) != FAULT";
     "item of a cancelled getter is lost" QUEUE_WAITS Scenario("s222_queue_cancelled_waiters") hangs:
-        "            this.queue.pass_item_on();" => "            if !FAULT { this.queue.pass_item_on(); }";
+        "        if removed.chosen {\n            this.queue.pass_item_on();" => "        if removed.chosen && !FAULT {\n            this.queue.pass_item_on();";
     "room of a cancelled putter is lost" QUEUE_WAITS Scenario("s222_queue_cancelled_waiters") hangs:
-        "            this.queue.pass_room_on();" => "            if !FAULT { this.queue.pass_room_on(); }";
+        "        if removed.chosen {\n            this.queue.pass_room_on();" => "        if removed.chosen && !FAULT {\n            this.queue.pass_room_on();";
 };
 
 #[cfg(test)]

@@ -193,13 +193,13 @@ pub(crate) const MUTATIONS: &[Mutation] = mutations! {
         "        let more = if counted { GRANTED } else { 0 };" =>
         "        let more = FREE + if counted { GRANTED } else { 0 };";
     "free permits behind a granted one stay" PERMITS "a_newcomer_behind_a_granted_permit_gets_the_free_one":
-        "            self.grant_all();\n        }\n    }" => "        }\n    }";
+        "if before & QUEUED != 0 && before >= FREE {" => "if false {";
     "who gives up keeps its permit" PERMITS "a_permit_granted_to_who_gives_up_is_not_lost":
         "            waker = self.hand_on(&mut waiters, MAX_PERMITS).ok().flatten();" => "            waker = None;";
     "counted permit of who gives up stays counted" PERMITS "a_permit_granted_to_who_gives_up_is_not_lost":
         "                self.word.fetch_sub(GRANTED, AcqRel);" => "";
     "who gives up passes nothing on" PERMITS "who_gives_up_passes_the_lock_on":
-        "        wake_each(waker.into_iter());\n        self.grant_all();" => "        drop(waker);";
+        "wake_each(waker.into_iter().chain(self.grants()));" => "drop(waker);";
     "waiter is not woken" PERMITS "who_gives_up_passes_the_lock_on":
         "        if let Some(waker) = waker? {\n            waker.wake();\n        }\n        Ok(())" => "        drop(waker?);\n        Ok(())";
     "chosen without release" QUEUED "who_is_polled_by_the_way_sees_what_was_done":
@@ -222,7 +222,7 @@ pub(crate) const MUTATIONS: &[Mutation] = mutations! {
         "            // SAFETY: it is not waiting, it waits in this list, and `drop` gives it up." =>
         "            this.guard.release();\n            // SAFETY: as before.";
     "notification of who is dropped is lost" CONDITION "a_notification_of_who_gives_up_goes_to_the_other":
-        "if unheard || *this.stage == Stage::Acquires {" => "if *this.stage == Stage::Acquires && !unheard {";
+        "if removed.chosen || *this.stage == Stage::Acquires {" => "if *this.stage == Stage::Acquires {";
     "item wakes nobody" QUEUE "a_queue_hands_over":
         "(Attempt::Done, inlet.next_getter())" => "(Attempt::Done, None)";
     "room wakes nobody" QUEUE "a_queue_hands_over":
@@ -235,9 +235,9 @@ pub(crate) const MUTATIONS: &[Mutation] = mutations! {
     "last item wakes no joiner" QUEUE "a_join_waits_for_the_last":
         "            outlet.joiners.release_all();\n            Telling" => "            Telling";
     "getter that gives up keeps the item" QUEUE_WAITS "a_getter_that_gives_up_leaves_the_item":
-        "            this.queue.pass_item_on();" => "";
+        "        if removed.chosen {\n            this.queue.pass_item_on();" => "        if false {";
     "putter that gives up keeps the room" QUEUE_WAITS "a_putter_that_gives_up_leaves_the_room":
-        "            this.queue.pass_room_on();" => "";
+        "        if removed.chosen {\n            this.queue.pass_room_on();" => "        if false {";
 };
 
 #[cfg(test)]

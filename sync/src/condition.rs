@@ -1,6 +1,7 @@
 //! `Condition`: waiting, under a lock, for somebody to say that something has changed.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -311,14 +312,17 @@ pin_project! {
     impl<T: ?Sized> PinnedDrop for ConditionWait<'_, '_, T> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            // SAFETY: it was polled with this list, and these permits, only.
-            let unheard = unsafe {
-                this.acquiring.give_up(&this.condition.lock.permits);
-                this.waiting.give_up(&this.condition.crowd.0, whole)
-            };
+            let (acquiring, permits) = (this.acquiring, &this.condition.lock.permits);
+            // Whom it wakes may panic. SAFETY: it was polled with these permits only.
+            let given_up = catch_unwind(AssertUnwindSafe(|| unsafe { acquiring.give_up(permits) }));
+            // SAFETY: it was polled with this list only.
+            let removed = unsafe { this.waiting.give_up(&this.condition.crowd.0, whole) };
             // What it was notified of, or may have been, is another's.
-            if unheard || *this.stage == Stage::Acquires {
+            if removed.chosen || *this.stage == Stage::Acquires {
                 this.condition.crowd.notify(1);
+            }
+            if let Err(panic) = given_up {
+                resume_unwind(panic);
             }
         }
     }

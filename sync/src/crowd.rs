@@ -10,7 +10,7 @@ use kumihimo_context::{Leaf, spawn_hidden};
 use pin_project_lite::pin_project;
 
 use crate::sync::{Mutex, MutexGuard};
-use crate::waiters::{Node, Picked, Waiters, still_waits, wake_each};
+use crate::waiters::{Node, Picked, Removed, Waiters, still_waits, wake_each};
 
 /// So many are woken between two looks at the list.
 const BATCH: usize = 32;
@@ -212,7 +212,7 @@ impl Waiting {
         Poll::Ready(())
     }
 
-    /// Waits no longer. True if it had been notified, and has not come to know of it.
+    /// Waits no longer. It was chosen if it had been notified, and has not come to know of it.
     ///
     /// # Safety
     ///
@@ -221,18 +221,17 @@ impl Waiting {
         self: Pin<&mut Self>,
         mutex: &Mutex<T>,
         list: impl Fn(&mut T) -> &mut Waiters,
-    ) -> bool {
+    ) -> Removed {
         let this = self.project();
         this.leaf.done();
         if !this.node.is_waiting() {
-            return false;
+            return Removed::default();
         }
         let mut state = mutex.lock();
         // SAFETY: it was put into this list.
         let removed = unsafe { list(&mut state).remove(&this.node) };
         drop(state);
         this.node.reset();
-        drop(removed.waker);
-        removed.chosen
+        removed
     }
 }

@@ -16,6 +16,7 @@
 //! newcomers queue behind it. Elsewhere nobody could tell.
 
 use std::iter;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::task::{Context, Poll, Waker, ready};
@@ -193,7 +194,11 @@ impl Permits {
     /// Grants permits for as long as there are some, and somebody to grant them to.
     #[cold]
     fn grant_all(&self) {
-        wake_each(iter::from_fn(|| self.grant(&mut self.waiters.lock())));
+        wake_each(self.grants());
+    }
+
+    fn grants(&self) -> impl Iterator<Item = Waker> {
+        iter::from_fn(|| self.grant(&mut self.waiters.lock()))
     }
 
     /// The owner of a chosen node takes its permit.
@@ -211,7 +216,11 @@ impl Permits {
         let before = self.word.fetch_sub(GRANTED, AcqRel);
         if before & QUEUED != 0 && before >= FREE {
             // They queued behind us though a permit was free.
-            self.grant_all();
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.grant_all())) {
+                // Nobody comes to have our permit.
+                let _ = catch_unwind(AssertUnwindSafe(|| self.release(MAX_PERMITS)));
+                resume_unwind(panic);
+            }
         }
     }
 
@@ -250,9 +259,12 @@ impl Permits {
         let mut waiters = self.waiters.lock();
         // SAFETY: as the caller says.
         let removed = unsafe { waiters.remove(node) };
+        let counted = removed.chosen && node.is_counted();
+        // Before anybody is woken: that may panic, and what was given up is not to be given up again.
+        node.reset();
         let mut waker = None;
         if removed.chosen {
-            if node.is_counted() {
+            if counted {
                 // AcqRel: it hands on what it was given.
                 self.word.fetch_sub(GRANTED, AcqRel);
             }
@@ -263,9 +275,7 @@ impl Permits {
             self.word.fetch_and(!QUEUED, Relaxed);
         }
         drop(waiters);
-        drop(removed.waker);
-        wake_each(waker.into_iter());
-        self.grant_all();
+        wake_each(waker.into_iter().chain(self.grants()));
     }
 
     /// Whether nobody could acquire at once.
@@ -345,7 +355,6 @@ impl Acquiring {
         if this.node.is_waiting() {
             // SAFETY: as the caller says.
             unsafe { permits.give_up(&this.node) };
-            this.node.reset();
         }
         this.leaf.done();
     }
@@ -364,7 +373,13 @@ unsafe fn wait(permits: &Permits, node: &Node, cx: &Context<'_>) -> bool {
     }
     // SAFETY: it was queued here.
     if unsafe { still_waits(&permits.waiters, |waiters| waiters, node, cx) } {
-        return false;
+        // It may have been passed over as cancelled, and yet go on: by a reference, say, that outlives a time-out.
+        if in_order() {
+            permits.grant_all();
+        }
+        if !node.is_chosen() {
+            return false;
+        }
     }
     permits.take_granted(node);
     true

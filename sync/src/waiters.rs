@@ -44,7 +44,7 @@ struct Links {
     /// Whom to wake; there while the node is in a list.
     waker: Option<Waker>,
     /// The how-manieth of its list it is.
-    number: u32,
+    number: u64,
 }
 
 // SAFETY: the links are touched under the list's mutex, or by the owner while the node is in no list; see the module.
@@ -124,16 +124,16 @@ impl Picked {
 
 /// The list. Everything is done under the mutex that it stands in.
 ///
-/// Small, so that it shares a cache line with its mutex. Numbers wrap around: no two billion nodes are in a list at a time.
+/// Small, so that it shares a cache line with its mutex.
 #[derive(Debug)]
 pub(crate) struct Waiters {
     head: Option<NonNull<Node>>,
     tail: Option<NonNull<Node>>,
     len: u32,
     /// What the next node is numbered.
-    next: u32,
+    next: u64,
     /// Nodes that were numbered before are all chosen, though some were not told yet: they are the front of the list.
-    released: u32,
+    released: u64,
     /// How many of those are left.
     untold: u32,
 }
@@ -173,7 +173,7 @@ impl Waiters {
             None => self.head = Some(this),
         }
         self.len += 1;
-        self.next = self.next.wrapping_add(1);
+        self.next += 1;
         // Relaxed: others look under the mutex.
         node.state.store(QUEUED, Relaxed);
     }
@@ -186,12 +186,12 @@ impl Waiters {
     pub(crate) unsafe fn remove(&mut self, node: &Node) -> Removed {
         // Relaxed: under the mutex, as every choice is.
         if node.state.load(Relaxed) >= CHOSEN {
-            return Removed { waker: None, chosen: true };
+            return Removed { _waker: None, chosen: true };
         }
         // SAFETY: in this list.
         let (waker, chosen) = unsafe { self.unlink(NonNull::from(node)) };
         node.state.store(IDLE, Relaxed);
-        Removed { waker, chosen }
+        Removed { _waker: waker, chosen }
     }
 
     /// Replaces a waiting node's waker, by one that wakes somebody else.
@@ -224,8 +224,8 @@ impl Waiters {
         self.was_released(unsafe { node.with(|links| links.number) })
     }
 
-    fn was_released(&self, number: u32) -> bool {
-        self.untold > 0 && number.wrapping_sub(self.released).cast_signed() < 0
+    fn was_released(&self, number: u64) -> bool {
+        number < self.released
     }
 
     /// Chooses all that are in the list; they are told by and by, with [`pick_released`](Self::pick_released).
@@ -342,7 +342,7 @@ pub(crate) unsafe fn still_waits<T>(
             // SAFETY: as above.
             let removed = unsafe { waiters.remove(node) };
             drop(guard);
-            drop(removed.waker);
+            drop(removed);
             return false;
         }
         // SAFETY: as above.
@@ -375,9 +375,10 @@ pub(crate) fn wake_each(wakers: impl Iterator<Item = Waker>) {
 
 /// What became of a node that its owner gave up.
 #[must_use = "who was chosen passes on what it was chosen for; wakers are dropped without a lock"]
+#[derive(Default)]
 pub(crate) struct Removed {
-    /// To be dropped once no lock is held.
-    pub(crate) waker: Option<Waker>,
+    /// To be dropped once no lock is held, and after all else: it may be anybody's, and panic.
+    pub(crate) _waker: Option<Waker>,
     /// Somebody had chosen it.
     pub(crate) chosen: bool,
 }

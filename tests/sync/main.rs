@@ -6,6 +6,7 @@ mod crowds;
 mod giving_up;
 mod inspection;
 mod panics;
+mod regressions;
 #[path = "../support/mod.rs"]
 mod support;
 mod threads;

@@ -77,9 +77,7 @@ impl<T> fmt::Display for QueueFull<T> {
 
 impl fmt::Display for QueueShutDown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "the queue was shut down: nothing more can be put, and nothing is left for who takes",
-        )
+        f.write_str("the queue was shut down: nothing more can be put, and nothing is left for who takes")
     }
 }
 

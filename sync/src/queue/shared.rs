@@ -309,9 +309,12 @@ impl<T, O: Order<T>> Shared<T, O> {
         inlet.getters.release_all();
         outlet.putters.release_all();
         drop(inlet);
-        Telling::new(Joiners(self)).all(outlet);
-        Telling::new(Getters(self)).all(self.inlet().lock());
-        Telling::new(Putters(self)).all(self.outlet().lock());
+        // If a waker panics, who was not told yet is told as these are dropped.
+        let (joiners, getters, putters) =
+            (Telling::new(Joiners(self)), Telling::new(Getters(self)), Telling::new(Putters(self)));
+        joiners.all(outlet);
+        getters.all(self.inlet().lock());
+        putters.all(self.outlet().lock());
         // Their destructors are the user's: without a lock.
         drop(dropped);
     }

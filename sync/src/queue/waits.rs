@@ -4,6 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use kumihimo_context::in_order;
 use pin_project_lite::pin_project;
 
 use super::errors::QueueShutDown;
@@ -62,7 +63,8 @@ impl<'a, T, O: Order<T>> Put<'a, T, O> {
             return;
         }
         // SAFETY: it was polled with this list only.
-        if unsafe { this.waiting.give_up(this.queue.outlet(), putters) } {
+        let removed = unsafe { this.waiting.give_up(this.queue.outlet(), putters) };
+        if removed.chosen {
             this.queue.pass_room_on();
         }
     }
@@ -81,7 +83,13 @@ impl<T, O: Order<T>> Future for Put<'_, T, O> {
         ready!(this.waiting.as_mut().enter(cx));
         if this.waiting.has_begun() {
             // SAFETY: it has begun in this list.
-            ready!(unsafe { this.waiting.as_mut().poll(this.queue.outlet(), putters, cx) });
+            if unsafe { this.waiting.as_mut().poll(this.queue.outlet(), putters, cx) }.is_pending() {
+                // It may have been passed over as cancelled, and yet go on: by a reference, say, that outlives a time-out.
+                if in_order() {
+                    this.queue.pass_room_on();
+                }
+                return Poll::Pending;
+            }
         }
         let mut attempt = this.queue.try_put(this.item.take().expect("polled after its end"));
         if let Attempt::Full(item) = attempt {
@@ -135,7 +143,8 @@ impl<'a, T, O: Order<T>> Get<'a, T, O> {
             return;
         }
         // SAFETY: it was polled with this list only.
-        if unsafe { this.waiting.give_up(this.queue.inlet(), getters) } {
+        let removed = unsafe { this.waiting.give_up(this.queue.inlet(), getters) };
+        if removed.chosen {
             this.queue.pass_item_on();
         }
     }
@@ -154,7 +163,13 @@ impl<T, O: Order<T>> Future for Get<'_, T, O> {
         ready!(this.waiting.as_mut().enter(cx));
         if this.waiting.has_begun() {
             // SAFETY: it has begun in this list.
-            ready!(unsafe { this.waiting.as_mut().poll(this.queue.inlet(), getters, cx) });
+            if unsafe { this.waiting.as_mut().poll(this.queue.inlet(), getters, cx) }.is_pending() {
+                // As for `Put`.
+                if in_order() {
+                    this.queue.pass_item_on();
+                }
+                return Poll::Pending;
+            }
         }
         let mut taken = this.queue.try_take(|_| ());
         if let Err(Nothing::Yet) = taken {
