@@ -2,12 +2,14 @@
 
 #[path = "support/example.rs"]
 mod example;
+#[path = "support/interruptible.rs"]
+mod interruptible;
 
 use std::io::{BufRead, BufReader};
-use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use interruptible::interruptible;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Nothing here takes this long, however slow the machine.
@@ -16,13 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn connection_pool(arguments: &[&str]) -> Command {
     let mut program = Command::new(example::executable("connection_pool"));
     program.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // SAFETY: `signal` is async-signal-safe. Who runs the tests may have ignored it, which is inherited.
-    unsafe {
-        program.pre_exec(|| {
-            libc::signal(libc::SIGINT, libc::SIG_DFL);
-            Ok(())
-        })
-    };
+    interruptible(&mut program);
     program
 }
 

@@ -2,14 +2,16 @@
 
 #[path = "support/example.rs"]
 mod example;
+#[path = "support/interruptible.rs"]
+mod interruptible;
 
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use interruptible::interruptible;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Nothing here takes this long, however slow the machine.
@@ -66,13 +68,7 @@ struct Run {
 impl Run {
     fn start(mut program: Command, arguments: &[&str]) -> Run {
         program.args(arguments).stdout(Stdio::piped());
-        // SAFETY: `signal` is async-signal-safe. Who runs the tests may have ignored it, which is inherited.
-        unsafe {
-            program.pre_exec(|| {
-                libc::signal(libc::SIGINT, libc::SIG_DFL);
-                Ok(())
-            })
-        };
+        interruptible(&mut program);
         let mut child = program.spawn().expect("the program should start");
         let output = BufReader::new(child.stdout.take().unwrap());
         Run { child, lines: Vec::new(), output }

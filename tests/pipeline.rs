@@ -2,44 +2,24 @@
 
 #[path = "support/example.rs"]
 mod example;
+#[path = "support/folder.rs"]
+mod folder;
+#[path = "support/interruptible.rs"]
+mod interruptible;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::symlink;
-use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
+use folder::Folder;
+use interruptible::interruptible;
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A folder of its own for a test; removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("kumihimo-pipeline-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn write(&self, name: &str, contents: impl AsRef<[u8]>) {
-        let path = self.0.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, contents).unwrap();
-    }
-
-    /// So many files of one word.
-    fn fill(&self, files: usize) {
-        for n in 0..files {
-            self.write(&format!("{}/{n}", n % 7), "word\n");
-        }
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+/// So many files of one word.
+fn fill(folder: &Folder, files: usize) {
+    for n in 0..files {
+        folder.write(&format!("{}/{n}", n % 7), "word\n");
     }
 }
 
@@ -47,13 +27,7 @@ fn pipeline(folder: &Folder, arguments: &[&str]) -> Command {
     let mut program = Command::new(example::executable("pipeline"));
     program.current_dir(&folder.0).args(arguments);
     program.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // SAFETY: `signal` is async-signal-safe. Who runs the tests may have ignored it, which is inherited.
-    unsafe {
-        program.pre_exec(|| {
-            libc::signal(libc::SIGINT, libc::SIG_DFL);
-            Ok(())
-        })
-    };
+    interruptible(&mut program);
     program
 }
 
@@ -79,7 +53,7 @@ fn complaints(output: &Output) -> Vec<&str> {
 
 #[test]
 fn it_counts_words_however_many_workers_and_however_short_the_queues() {
-    let folder = Folder::new("counts");
+    let folder = Folder::new("pipeline-counts");
     let mut expected = BTreeMap::new();
     for n in 0..200_usize {
         let words =
@@ -108,8 +82,8 @@ fn it_counts_words_however_many_workers_and_however_short_the_queues() {
 
 #[test]
 fn a_slow_stage_holds_back_those_before_it() {
-    let folder = Folder::new("slow");
-    folder.fill(50);
+    let folder = Folder::new("pipeline-slow");
+    fill(&folder, 50);
     let output =
         pipeline(&folder, &["--workers", "1", "--queue", "3", "--delay", "40", "."]).output().unwrap();
     assert!(output.status.success() && text(&output.stdout).ends_with("in 50 files\n"), "{output:?}");
@@ -126,8 +100,8 @@ fn a_slow_stage_holds_back_those_before_it() {
 
 #[test]
 fn ctrl_c_ends_the_search_and_what_was_found_is_counted() {
-    let folder = Folder::new("interrupted");
-    folder.fill(2000);
+    let folder = Folder::new("pipeline-interrupted");
+    fill(&folder, 2000);
     let mut child = Ended(pipeline(&folder, &["--queue", "4", "--delay", "10", "."]).spawn().unwrap());
     let mut errors = BufReader::new(child.0.stderr.take().unwrap());
     // It takes ten seconds, and is in the middle of it.
@@ -159,7 +133,7 @@ impl Drop for Ended {
 
 #[test]
 fn what_cannot_be_read_is_named_and_the_rest_is_counted() {
-    let folder = Folder::new("errors");
+    let folder = Folder::new("pipeline-errors");
     folder.write("good", [b"word \xff word".as_slice(), &[0]].concat());
     let output = pipeline(&folder, &["missing", "good", "/dev/null"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
@@ -173,7 +147,7 @@ fn what_cannot_be_read_is_named_and_the_rest_is_counted() {
 
 #[test]
 fn nothing_to_count_is_no_error() {
-    let folder = Folder::new("empty");
+    let folder = Folder::new("pipeline-empty");
     let output = pipeline(&folder, &["."]).output().unwrap();
     assert_eq!((output.status.code(), complaints(&output).len()), (Some(0), 0), "{output:?}");
     assert_eq!(text(&output.stdout), "        0  words, 0 different ones, in 0 files\n");
@@ -181,8 +155,8 @@ fn nothing_to_count_is_no_error() {
 
 #[test]
 fn a_reader_that_leaves_is_no_error() {
-    let folder = Folder::new("pipe");
-    folder.fill(3);
+    let folder = Folder::new("pipeline-pipe");
+    fill(&folder, 3);
     let mut child = Ended(pipeline(&folder, &["."]).spawn().unwrap());
     drop(child.0.stdout.take());
     assert!(child.0.wait().unwrap().success());
@@ -190,7 +164,7 @@ fn a_reader_that_leaves_is_no_error() {
 
 #[test]
 fn bad_arguments_are_refused_and_help_is_given() {
-    let folder = Folder::new("arguments");
+    let folder = Folder::new("pipeline-arguments");
     for (arguments, complaint) in [
         (&[][..], "no path was given"),
         (&["--workers", "0", "."], "--workers takes a number from 1 to 256, not \"0\""),

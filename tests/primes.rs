@@ -2,6 +2,8 @@
 
 #[path = "support/example.rs"]
 mod example;
+#[path = "support/interruptible.rs"]
+mod interruptible;
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -11,6 +13,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use std::{ptr, thread};
 
+use interruptible::interruptible;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 /// Nothing here takes this long, however slow the machine.
@@ -23,13 +26,7 @@ fn primes(arguments: &[&str]) -> Command {
     let mut program = Command::new(example::executable("primes"));
     program.args(arguments).process_group(0);
     program.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // SAFETY: `signal` is async-signal-safe. Who runs the tests may have ignored it, which is inherited.
-    unsafe {
-        program.pre_exec(|| {
-            libc::signal(libc::SIGINT, libc::SIG_DFL);
-            Ok(())
-        })
-    };
+    interruptible(&mut program);
     program
 }
 

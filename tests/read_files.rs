@@ -2,34 +2,13 @@
 
 #[path = "support/example.rs"]
 mod example;
+#[path = "support/folder.rs"]
+mod folder;
 
-use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-/// A folder of its own for a test; removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("kumihimo-read-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn write(&self, name: &str, contents: impl AsRef<[u8]>) {
-        let path = self.0.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, contents).unwrap();
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+use folder::Folder;
 
 fn read_files(folder: &Folder, args: &[&str]) -> Output {
     let mut command = Command::new(example::executable("read_files"));
@@ -54,7 +33,7 @@ fn columns(output: &Output) -> Vec<(u64, u64, String)> {
 
 #[test]
 fn many_files_in_order_however_many_at_once() {
-    let folder = Folder::new("order");
+    let folder = Folder::new("read-order");
     let mut expected = Vec::new();
     let (mut bytes, mut lines) = (0, 0);
     for n in 0..300_u64 {
@@ -76,7 +55,7 @@ fn many_files_in_order_however_many_at_once() {
 
 #[test]
 fn paths_keep_their_order_and_links_are_passed_over() {
-    let folder = Folder::new("paths");
+    let folder = Folder::new("read-paths");
     folder.write("b", "one\ntwo");
     folder.write("dir/empty", "");
     folder.write("dir/deep/file", "x");
@@ -91,7 +70,7 @@ fn paths_keep_their_order_and_links_are_passed_over() {
 
 #[test]
 fn what_cannot_be_read_is_named_and_the_rest_is_read() {
-    let folder = Folder::new("errors");
+    let folder = Folder::new("read-errors");
     folder.write("good", "good\n");
     let output = read_files(&folder, &["missing", "good", "/dev/null"]);
     assert_eq!(output.status.code(), Some(1));
@@ -103,7 +82,7 @@ fn what_cannot_be_read_is_named_and_the_rest_is_read() {
 
 #[test]
 fn wrong_arguments_are_explained() {
-    let folder = Folder::new("arguments");
+    let folder = Folder::new("read-arguments");
     let wrong: [(&[&str], &str); 5] = [
         (&[], "no path was given"),
         (&["--at-once", "0", "x"], "--at-once takes a number"),
@@ -121,7 +100,7 @@ fn wrong_arguments_are_explained() {
 
 #[test]
 fn a_reader_that_leaves_is_no_error() {
-    let folder = Folder::new("pipe");
+    let folder = Folder::new("read-pipe");
     for n in 0..3000 {
         folder.write(&format!("{n:04}"), "x");
     }

@@ -10,11 +10,10 @@ use kumihimo_context::{CancelledError, Forward, Scoped, scope};
 use pin_project_lite::pin_project;
 
 use crate::blocking::block_on;
-use crate::crowd::{Crowd, Waiting};
+use crate::crowd::{Crowd, Waiting, whole};
 use crate::lock::{Acquire, Lock, LockStatistics};
 use crate::lock_guard::LockGuard;
 use crate::permits::Acquiring;
-use crate::waiters::Waiters;
 
 /// A lock, and a queue of those who wait for a change of what it guards: asyncio's `Condition`.
 ///
@@ -326,11 +325,6 @@ pin_project! {
             }
         }
     }
-}
-
-/// The list is all there is.
-fn whole(waiters: &mut Waiters) -> &mut Waiters {
-    waiters
 }
 
 impl<T: ?Sized> Future for ConditionWait<'_, '_, T> {

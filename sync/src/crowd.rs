@@ -145,6 +145,11 @@ impl Crowded for Arc<Crowd> {
     }
 }
 
+/// The list is all that the mutex holds.
+pub(crate) fn whole(waiters: &mut Waiters) -> &mut Waiters {
+    waiters
+}
+
 pin_project! {
     /// Waiting in a [`Crowd`], which the owner keeps.
     #[derive(Debug)]

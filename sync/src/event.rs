@@ -9,9 +9,8 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use crate::blocking::{self, block_on};
-use crate::crowd::{Crowd, Waiting};
+use crate::crowd::{Crowd, Waiting, whole};
 use crate::sync::{AtomicUsize, const_unless_loom};
-use crate::waiters::Waiters;
 
 /// The event is set. Never beside `QUEUED`.
 const SET: usize = 1;
@@ -192,11 +191,6 @@ pin_project! {
             }
         }
     }
-}
-
-/// The list is all there is.
-fn whole(waiters: &mut Waiters) -> &mut Waiters {
-    waiters
 }
 
 impl Future for EventWait<'_> {

@@ -24,6 +24,7 @@ use std::task::{Context, Poll, Waker, ready};
 use kumihimo_context::{Leaf, in_order};
 use pin_project_lite::pin_project;
 
+use crate::crowd::whole;
 use crate::sync::{AtomicU64, Mutex, const_unless_loom};
 use crate::waiters::{Node, Picked, Waiters, still_waits, wake_each};
 
@@ -372,7 +373,7 @@ unsafe fn wait(permits: &Permits, node: &Node, cx: &Context<'_>) -> bool {
         return unsafe { permits.queue(node, cx.waker().clone()) };
     }
     // SAFETY: it was queued here.
-    if unsafe { still_waits(&permits.waiters, |waiters| waiters, node, cx) } {
+    if unsafe { still_waits(&permits.waiters, whole, node, cx) } {
         // It may have been passed over as cancelled, and yet go on: by a reference, say, that outlives a time-out.
         if in_order() {
             permits.grant_all();

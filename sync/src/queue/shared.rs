@@ -33,7 +33,7 @@ pub(crate) struct Shared<T, O: Order<T>> {
 struct Padded<T>(T);
 
 /// Where items are put. What each put looks at comes first, and shares a cache line with the mutex.
-#[repr(C, align(64))]
+#[repr(C)]
 pub(crate) struct Inlet<T> {
     /// Items that came after those in the outlet.
     items: VecDeque<T>,
@@ -49,7 +49,7 @@ pub(crate) struct Inlet<T> {
 }
 
 /// Where items are taken. In order of use as well.
-#[repr(C, align(64))]
+#[repr(C)]
 pub(crate) struct Outlet<T, O: Order<T>> {
     items: O::Items,
     /// Items that were ever taken, or dropped by a shut-down.
