@@ -65,4 +65,14 @@ impl Driver for LoopDriver {
     fn before_park(&self, worker: usize) {
         self.reactor.before_park(worker);
     }
+
+    #[cfg(kumihimo_loom)]
+    fn has_timers(&self) -> bool {
+        self.reactor.has_timers()
+    }
+
+    #[cfg(kumihimo_loom)]
+    fn advance(&self, worker: usize) {
+        self.reactor.advance_to_next(worker);
+    }
 }

@@ -36,6 +36,7 @@
 //! | compute in other processes | [`ProcessPoolExecutor`], [`EventLoop::run_in_process`], [`process`] |
 //! | use the loop | [`get_running_loop`], [`EventLoop`], [`run_coroutine_threadsafe`] |
 //! | do I/O | [`net`], [`Async`] |
+//! | check all interleavings | [`model`](fn@model), [`mod@model`] |
 //!
 //! # Features
 //!
@@ -99,6 +100,7 @@ mod handle;
 #[cfg(feature = "hyper")]
 pub mod hyper;
 mod manual;
+pub mod model;
 mod run;
 #[cfg(feature = "process-pool")]
 mod run_in_process;
@@ -110,6 +112,7 @@ pub use event_loop::{EventLoop, get_running_loop, try_get_running_loop};
 pub use executor::IntoExecutor;
 pub use handle::Handle;
 pub use manual::{get_event_loop, new_event_loop};
+pub use model::model;
 pub use run::run;
 pub use runner::Runner;
 

@@ -133,7 +133,7 @@ impl Runner {
         self.runtime.as_ref().expect("the runtime lives as long as the runner")
     }
 
-    fn shut_down(&self) {
+    pub(crate) fn shut_down(&self) {
         let scheduler = self.runtime().scheduler();
         let left = scheduler.all_tasks();
         let executor = &self.default_executor;

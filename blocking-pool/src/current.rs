@@ -5,10 +5,11 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::default_executor::{Copy, DefaultExecutor};
+use crate::sync::local;
 
-std::thread_local! {
+local! {
     /// The default executor of the loop that runs on this thread.
-    static CURRENT: RefCell<Option<Here>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<Here>> = RefCell::new(None)
 }
 
 /// A default executor, and this thread's copy of what it is at the moment.
@@ -23,12 +24,12 @@ struct Here {
 /// A loop does so on each of its threads. Contexts nest: what was there before is restored.
 pub fn enter(executor: &Arc<DefaultExecutor>) -> Entered {
     let here = Here { copy: executor.copy(), executor: Arc::clone(executor) };
-    Entered { outer: CURRENT.replace(Some(here)), _not_send: PhantomData }
+    Entered { outer: CURRENT.with(|current| current.replace(Some(here))), _not_send: PhantomData }
 }
 
 /// This thread's default executor; `None` outside of a loop, and so in pool threads.
 pub fn current() -> Option<Arc<DefaultExecutor>> {
-    CURRENT.with_borrow(|here| here.as_ref().map(|here| Arc::clone(&here.executor)))
+    CURRENT.with(|here| here.borrow().as_ref().map(|here| Arc::clone(&here.executor)))
 }
 
 /// Calls `f` with this thread's default executor, and what it is now; with `None` outside of a loop.
@@ -37,16 +38,17 @@ pub fn current() -> Option<Arc<DefaultExecutor>> {
 #[inline]
 pub(crate) fn with_copy<R>(f: impl FnOnce(Option<(&DefaultExecutor, &Copy)>) -> R) -> R {
     let outdated =
-        CURRENT.with_borrow(|here| here.as_ref().is_some_and(|here| !here.executor.is_current(&here.copy)));
+        CURRENT.with(|here| here.borrow().as_ref().is_some_and(|here| !here.executor.is_current(&here.copy)));
     if outdated {
         refresh();
     }
-    CURRENT.with_borrow(|here| f(here.as_ref().map(|here| (&*here.executor, &here.copy))))
+    CURRENT.with(|here| f(here.borrow().as_ref().map(|here| (&*here.executor, &here.copy))))
 }
 
 #[cold]
 fn refresh() {
-    let old = CURRENT.with_borrow_mut(|here| {
+    let old = CURRENT.with(|here| {
+        let mut here = here.borrow_mut();
         here.as_mut().map(|here| std::mem::replace(&mut here.copy, here.executor.copy()))
     });
     // After the borrow: it may be the last handle of a pool, whose initializer is dropped, which is anybody's code.
@@ -65,7 +67,7 @@ pub struct Entered {
 impl Drop for Entered {
     fn drop(&mut self) {
         // The old value is dropped after the borrow: closing a pool is nobody's business here, but it may happen.
-        let inner = CURRENT.replace(self.outer.take());
+        let inner = CURRENT.with(|current| current.replace(self.outer.take()));
         drop(inner);
     }
 }

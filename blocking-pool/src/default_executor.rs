@@ -43,6 +43,9 @@ impl Copy {
         T: Send + 'static,
     {
         match &self.pool {
+            #[cfg(kumihimo_loom)]
+            Some(_) => Ok(crate::model_thread::start(f)),
+            #[cfg(not(kumihimo_loom))]
             Some(pool) => pool.try_submit(f),
             None => Err(SubmitError::new(f, Why::NoDefault)),
         }

@@ -52,7 +52,7 @@ mod crew;
 mod current;
 mod default_executor;
 mod executor;
-#[cfg(any(feature = "process", kumihimo_loom))]
+#[cfg(any(feature = "process", all(test, kumihimo_loom)))]
 mod hand;
 mod job;
 mod job_error;
@@ -60,7 +60,9 @@ mod job_error;
 mod loom_models;
 mod map;
 mod metrics;
-#[cfg(all(feature = "process", not(kumihimo_loom)))]
+#[cfg(kumihimo_loom)]
+mod model_thread;
+#[cfg(feature = "process")]
 pub mod process;
 mod queue;
 mod quiet;
@@ -71,7 +73,7 @@ mod submit_error;
 mod sync;
 mod thread_pool;
 mod to_thread;
-#[cfg(any(feature = "process", kumihimo_loom))]
+#[cfg(any(feature = "process", all(test, kumihimo_loom)))]
 mod turns;
 mod worker;
 

@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use kumihimo_context::model::check as model;
 use loom::sync::atomic::AtomicUsize as LoomUsize;
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
@@ -21,13 +22,6 @@ use crate::job::Job;
 use crate::slot::{Await, Run, Slot};
 use crate::turns::Turns;
 use crate::{JobError, ThreadPoolExecutor};
-
-/// Checks every schedule with at most so many preemptions.
-fn model(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(preemptions);
-    builder.check(f);
-}
 
 /// Counts its wake-ups and lets a thread wait for them.
 ///
@@ -385,7 +379,7 @@ impl Process {
 /// All schedules: 3 s.
 #[test]
 fn pool_has_calls_back() {
-    loom::model(|| {
+    model(None, || {
         let process = Process::new();
         let mut hand = Hand::new();
         process.send(&mut hand, 0);

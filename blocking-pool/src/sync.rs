@@ -9,6 +9,13 @@ mod imp {
     pub(crate) use std::thread::Builder;
     use std::time::Duration;
 
+    macro_rules! local {
+        ($(#[$meta:meta])* static $name:ident: $ty:ty = $init:expr) => {
+            std::thread_local! { $(#[$meta])* static $name: $ty = const { $init } }
+        };
+    }
+    pub(crate) use local;
+
     /// Parks the thread that made it.
     pub(crate) struct Parker(std::thread::Thread);
 
@@ -50,6 +57,14 @@ mod imp {
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, fence};
     pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
     pub(crate) use loom::thread::Builder;
+
+    // loom runs its model threads on one thread of the system, so they need loom's own locals.
+    macro_rules! local {
+        ($(#[$meta:meta])* static $name:ident: $ty:ty = $init:expr) => {
+            loom::thread_local! { $(#[$meta])* static $name: $ty = $init }
+        };
+    }
+    pub(crate) use local;
 
     /// The same by hand: loom's own `unpark` also lets go a thread that waits for a lock, and forgets its token then.
     pub(crate) struct Parker {

@@ -34,7 +34,7 @@ impl Claimed {
 }
 
 impl Turns {
-    #[cfg(any(test, kumihimo_loom))]
+    #[cfg(test)]
     pub(crate) fn new() -> Turns {
         Turns(AtomicU64::new(0))
     }

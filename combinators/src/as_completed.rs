@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use kumihimo_reactor::Timer;
 
 use crate::TimeoutError;
 use crate::expiry::{Expire, expire_after};
+use crate::sync::{Mutex, MutexGuard};
 use crate::waitable::{AsTask, Waitable, distinct};
 
 /// Gives tasks one after the other, as they end, in whatever way.

@@ -2,13 +2,14 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use kumihimo_context::{CancelMessage, CancelledError, Forward, Leaf};
 use kumihimo_executor::{AwaitLink, Awaited, Observer, TaskError, TaskHandle};
 
 use crate::children::{Children, Gatherable, TryChildren};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Runs futures concurrently, as tasks, and gives their values in order.
 ///

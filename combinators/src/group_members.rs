@@ -2,13 +2,14 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use kumihimo_context::{CancelMessage, Leaf, WaitKind};
 use kumihimo_executor::{Observation, Observer, TaskHandle, links_here};
 
 use crate::part::Part;
+use crate::sync::{Mutex, MutexGuard};
 
 /// What a panic carries.
 pub(crate) type Payload = Box<dyn Any + Send>;

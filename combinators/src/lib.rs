@@ -27,6 +27,7 @@ mod group_members;
 mod into_task;
 mod part;
 mod shield;
+mod sync;
 mod task_group;
 mod timeout;
 mod timeout_error;

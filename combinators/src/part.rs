@@ -1,14 +1,16 @@
 //! A part of a task that can be cancelled alone: what a time-out wraps, the body of a group.
 
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicBool, Ordering::*};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering::*;
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use kumihimo_context::{
     CancelMessage, Forward, Scoped, WaitKind, WaitWord, deliver_inside, delivering, noting, poll_again, scope,
 };
 use kumihimo_executor::{Due, Inside, TaskHandle, TaskId, links_here};
+
+use crate::sync::{AtomicBool, Mutex, MutexGuard, local};
 
 /// Requests to a part of a task, and their way to it. Its owner shares it with whoever makes requests.
 #[derive(Debug)]
@@ -33,9 +35,9 @@ struct Place {
     requested: AtomicBool,
 }
 
-thread_local! {
+local! {
     /// The part whose inside is being polled.
-    static CURRENT: RefCell<Option<Arc<Place>>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<Arc<Place>>> = RefCell::new(None)
 }
 
 /// A part's inside is being polled, until this is dropped.
@@ -43,13 +45,13 @@ struct Current(Option<Arc<Place>>);
 
 impl Current {
     fn enter(place: &Arc<Place>) -> Current {
-        Current(CURRENT.replace(Some(place.clone())))
+        Current(CURRENT.with(|current| current.replace(Some(place.clone()))))
     }
 }
 
 impl Drop for Current {
     fn drop(&mut self) {
-        CURRENT.set(self.0.take());
+        CURRENT.with(|current| current.replace(self.0.take()));
     }
 }
 
@@ -79,7 +81,7 @@ impl Part {
     /// A part of this task, to which requests come with this message.
     pub(crate) fn new(task: TaskHandle, message: CancelMessage) -> Part {
         let inner = Inner { inside: WaitWord::NONE, waker: None, request: Request::None };
-        let outer = CURRENT.with_borrow(|current| current.clone());
+        let outer = CURRENT.with(|current| current.borrow().clone());
         let outer = outer.filter(|outer| outer.task == task.id());
         let place = Arc::new(Place { task: task.id(), outer, requested: AtomicBool::new(false) });
         let mut part = Part { task, place, before: 0, message, inner: Mutex::new(inner) };

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use pin_project_lite::pin_project;
 
 use crate::TimeoutError;
 use crate::part::Part;
+use crate::sync::{Mutex, MutexGuard};
 
 /// Runs a block of code, and cancels what it awaits if it takes longer than `limit`; `None` is no limit.
 ///

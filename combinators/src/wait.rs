@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use kumihimo_executor::{Observation, Observer, TaskHandle};
 use kumihimo_reactor::Timer;
 
 use crate::expiry::{Expire, expire_after};
+use crate::sync::{Mutex, MutexGuard};
 use crate::waitable::{AsTask, Fallible, Waitable, distinct};
 
 /// Waits until tasks have ended, in whatever way, and says which have.

@@ -18,6 +18,8 @@
 mod cancelled;
 mod forward;
 mod leaf;
+#[doc(hidden)]
+pub mod model;
 mod poll_context;
 mod scope;
 mod services;

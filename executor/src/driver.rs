@@ -22,6 +22,19 @@ pub trait Driver: Send + Sync {
 
     /// The worker goes to sleep without the baton: its timers are the holder's business now.
     fn before_park(&self, worker: usize);
+
+    /// In a model: whether there is a timer.
+    #[cfg(kumihimo_loom)]
+    #[doc(hidden)]
+    fn has_timers(&self) -> bool {
+        false
+    }
+
+    /// In a model: lets time pass to the next deadline, and wakes whose time has come. Called by this worker; others may do
+    /// the same.
+    #[cfg(kumihimo_loom)]
+    #[doc(hidden)]
+    fn advance(&self, _worker: usize) {}
 }
 
 /// How long a turn may take.

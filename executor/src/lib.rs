@@ -21,6 +21,12 @@
 mod clock;
 mod driver;
 mod exceptions;
+#[cfg(kumihimo_loom)]
+#[doc(hidden)]
+pub mod model;
+#[cfg(not(kumihimo_loom))]
+#[path = "model/absent.rs"]
+mod model;
 mod scheduler;
 mod sleep;
 mod spin;

@@ -11,7 +11,7 @@ mod std_sync {
     pub(crate) use crossbeam_deque as deque;
     pub(crate) use std::alloc;
     pub(crate) use std::hint::spin_loop;
-    pub(crate) use std::sync::atomic;
+    pub(crate) use std::sync::{MutexGuard, PoisonError, atomic};
     pub(crate) use std::thread;
 
     macro_rules! local {
@@ -31,8 +31,26 @@ mod std_sync {
         }
 
         #[inline]
-        pub(crate) fn lock(&self) -> std::sync::MutexGuard<'_, T> {
-            self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
+
+    /// What a thread waits for under a mutex.
+    #[derive(Debug, Default)]
+    pub(crate) struct Condvar(std::sync::Condvar);
+
+    impl Condvar {
+        pub(crate) const fn new() -> Condvar {
+            Condvar(std::sync::Condvar::new())
+        }
+
+        pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+            self.0.wait(guard).unwrap_or_else(PoisonError::into_inner)
+        }
+
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
         }
     }
 }
@@ -43,7 +61,10 @@ pub(crate) mod deque;
 
 #[cfg(kumihimo_loom)]
 mod loom_sync {
-    pub(crate) use loom::alloc;
+    use std::ops::{Deref, DerefMut};
+
+    pub(crate) use crate::model::memory as alloc;
+    use kumihimo_context::model::{Atomic, atomic};
     pub(crate) use loom::sync::atomic;
     // loom explores schedules only where threads yield, so a spin is a yield there.
     pub(crate) use loom::thread::yield_now as spin_loop;
@@ -64,8 +85,51 @@ mod loom_sync {
             Mutex(loom::sync::Mutex::new(value))
         }
 
-        pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
-            self.0.lock().unwrap()
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            let atomic = atomic();
+            MutexGuard(self.0.lock().unwrap(), atomic)
+        }
+    }
+
+    /// In a user's model, nobody is interrupted while having the lock.
+    #[derive(Debug)]
+    pub(crate) struct MutexGuard<'a, T>(loom::sync::MutexGuard<'a, T>, Atomic);
+
+    impl<T> Deref for MutexGuard<'_, T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            &self.0
+        }
+    }
+
+    impl<T> DerefMut for MutexGuard<'_, T> {
+        fn deref_mut(&mut self) -> &mut T {
+            &mut self.0
+        }
+    }
+
+    #[derive(Debug, Default)]
+    pub(crate) struct Condvar(loom::sync::Condvar);
+
+    impl Condvar {
+        pub(crate) fn new() -> Condvar {
+            Condvar(loom::sync::Condvar::new())
+        }
+
+        pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+            let MutexGuard(guard, step) = guard;
+            drop(step);
+            let guard = self.0.wait(guard).unwrap();
+            MutexGuard(guard, atomic())
+        }
+
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
+        }
+
+        pub(crate) fn notify_one(&self) {
+            self.0.notify_one();
         }
     }
 
@@ -74,7 +138,7 @@ mod loom_sync {
         use std::sync::Arc;
 
         use loom::sync::Notify;
-        pub(crate) use loom::thread::yield_now;
+        pub(crate) use loom::thread::{Builder, JoinHandle, yield_now};
 
         /// A thread's token: given once, taken by the next `park`, which may also return for nothing, once.
         #[derive(Clone)]

@@ -1,5 +1,6 @@
 //! A copy of the crates, to be mutated.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
@@ -47,10 +48,11 @@ pub(crate) fn checkout() -> &'static Path {
 }
 
 impl Copy {
-    pub(crate) fn new() -> Copy {
+    /// The copy of this name.
+    pub(crate) fn new(name: &str) -> Copy {
         let target =
             std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| checkout().join("target"), PathBuf::from);
-        let copy = Copy { root: target.join("mutants"), runs: AtomicU32::new(0) };
+        let copy = Copy { root: target.join(name), runs: AtomicU32::new(0) };
         for name in CRATES {
             let from = checkout().join(name);
             let _absent = fs::remove_dir_all(copy.root.join(name));
@@ -64,6 +66,53 @@ impl Copy {
         fs::write(copy.root.join("Cargo.toml"), workspace_of(&manifest))
             .expect("the target folder can be written");
         copy
+    }
+
+    /// Changes a file; gives what `change` gives beside the text.
+    pub(crate) fn rewrite<R>(&self, file: &str, change: impl FnOnce(&str) -> (String, R)) -> R {
+        let path = self.root.join(file);
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let (text, result) = change(&text);
+        fs::write(path, text).expect("the copy can be written");
+        result
+    }
+
+    /// Builds the models of all crates; gives their test programs by the folder of the crate.
+    pub(crate) fn build_models(&self) -> BTreeMap<String, PathBuf> {
+        let output = self
+            .cargo()
+            .args(["test", "--release", "--lib", "--no-run", "--workspace"])
+            .arg("--message-format=json-render-diagnostics")
+            .env("RUSTFLAGS", "--cfg kumihimo_loom --cap-lints allow")
+            .stderr(Stdio::inherit())
+            .output()
+            .expect("cargo starts");
+        assert!(output.status.success(), "the copy does not compile; cargo has said why");
+        let messages = String::from_utf8_lossy(&output.stdout).into_owned();
+        let field = |message: &str, name: &str| {
+            let (_, after) = message.split_once(&format!("\"{name}\":\""))?;
+            after.split_once('"').map(|(value, _)| value.to_owned())
+        };
+        let program = |message: &str| {
+            let path = PathBuf::from(field(message, "executable")?);
+            let manifest = PathBuf::from(field(message, "manifest_path")?);
+            Some((manifest.parent()?.file_name()?.to_str()?.to_owned(), path))
+        };
+        messages.lines().filter_map(program).collect()
+    }
+
+    fn cargo(&self) -> Command {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo
+            .current_dir(&self.root)
+            .env("CARGO_TARGET_DIR", self.root.join("target"))
+            .env("RUSTFLAGS", "--cfg kumihimo_loom")
+            .env("CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS", "true")
+            .env("CARGO_PROFILE_RELEASE_LTO", "false")
+            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
+            .env("RUST_BACKTRACE", "0")
+            .stdin(Stdio::null());
+        cargo
     }
 
     /// Plants the mutation, runs its model, and takes the mutation back.
@@ -82,7 +131,8 @@ impl Copy {
             self.root.join(format!("log-{:x}", std::process::id() ^ self.runs.fetch_add(1, Relaxed) << 16));
         let output = File::create(&log).expect("the target folder can be written");
         let errors = output.try_clone().expect("a file has another handle");
-        let mut cargo = Command::new(env!("CARGO"))
+        let mut cargo = self
+            .cargo()
             .args([
                 "test",
                 "--release",
@@ -94,14 +144,6 @@ impl Copy {
                 "--nocapture",
                 model,
             ])
-            .current_dir(&self.root)
-            .env("CARGO_TARGET_DIR", self.root.join("target"))
-            .env("RUSTFLAGS", "--cfg kumihimo_loom")
-            .env("CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS", "true")
-            .env("CARGO_PROFILE_RELEASE_LTO", "false")
-            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
-            .env("RUST_BACKTRACE", "0")
-            .stdin(Stdio::null())
             .process_group(0)
             .stdout(output)
             .stderr(errors)

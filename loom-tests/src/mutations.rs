@@ -226,7 +226,11 @@ pub(crate) const MUTATIONS: &[Mutation] = mutations! {
     "item wakes nobody" QUEUE "a_queue_hands_over":
         "(Attempt::Done, inlet.next_getter())" => "(Attempt::Done, None)";
     "room wakes nobody" QUEUE "a_queue_hands_over":
-        "        let waker = outlet.next_putter();\n        drop(outlet);" => "        let waker = None;\n        drop(outlet);";
+        "if outlet.may_have_putters { self.call_putter(&mut outlet) } else { None };" => "None;";
+    "who was woken for room keeps what is left" QUEUE "who_was_woken_for_room_wakes_the_next":
+        "            drop(outlet);\n            self.pass_room_on();" => "            drop(outlet);";
+    "who finds the queue empty wakes nobody" QUEUE "who_takes_its_time_with_the_room_holds_up_nobody":
+        "if in_order() { None } else { outlet.next_putter() };" => "None;";
     "putter looks at one end only" QUEUE "a_queue_hands_over":
         "        inlet.taken = outlet.taken;\n        let (attempt, waker) = self.put_into(inlet, item);\n        if let Attempt::Full(_) = attempt {" =>
         "        let (attempt, waker) = self.put_into(inlet, item);\n        if let Attempt::Full(_) = attempt {";

@@ -69,6 +69,9 @@ mod interrupt;
 mod interval;
 #[cfg(all(test, kumihimo_loom))]
 mod loom_models;
+#[cfg(kumihimo_loom)]
+#[doc(hidden)]
+pub mod model;
 mod poller;
 mod poller_wait;
 mod reactor;

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
+use kumihimo_context::model::check;
 use loom::sync::Notify;
 use loom::sync::atomic::{AtomicU64, AtomicUsize};
 use loom::thread;
@@ -47,7 +48,7 @@ impl Turning {
 
 /// Somebody adds work and interrupts; the turning thread sleeps when it sees no work.
 fn work_is_found(rings: bool) {
-    loom::model(move || {
+    check(None, move || {
         let (turning, work) = (Turning::new(), Arc::new(AtomicUsize::new(0)));
         let other = {
             let (turning, work) = (turning.clone(), work.clone());
@@ -82,7 +83,7 @@ fn without_the_bell_an_interrupt_is_lost() {
 
 /// A worker publishes a deadline and parks; the turning thread sleeps to what it knows.
 fn deadline_is_kept(looks_again: bool) {
-    loom::model(move || {
+    check(None, move || {
         let (turning, deadline) = (Turning::new(), Arc::new(AtomicU64::new(NEVER)));
         let worker = {
             let (turning, deadline) = (turning.clone(), deadline.clone());
@@ -135,7 +136,7 @@ enum LeftOut {
 
 /// The system gets an item, which is an edge, while a reader tries a descriptor of which nothing is known.
 fn edges_are_seen(left_out: LeftOut) {
-    loom::model(move || {
+    check(None, move || {
         let (source, items) = (Arc::new(Source::new(0)), Arc::new(Mutex::new(0)));
         let system = {
             let (source, items) = (source.clone(), items.clone());

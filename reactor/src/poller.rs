@@ -41,10 +41,16 @@ pub(crate) enum Poller {
     Epoll(EpollWait),
     /// Oneshot: armed when somebody waits, disarmed by each event.
     Portable(PollerWait),
+    /// A model has no system: nothing can be registered, so nothing ever comes.
+    #[cfg(kumihimo_loom)]
+    Absent,
 }
 
 impl Poller {
+    #[cfg_attr(kumihimo_loom, allow(unreachable_code, unused_variables))]
     pub(crate) fn new(backend: Backend) -> io::Result<Poller> {
+        #[cfg(kumihimo_loom)]
+        return Ok(Poller::Absent);
         #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
         if backend == Backend::Native && !cfg!(kumihimo_oneshot) {
             return EpollWait::new().map(Poller::Epoll);
@@ -59,6 +65,8 @@ impl Poller {
             #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
             Poller::Epoll(_) => Events::Epoll(EpollEvents::new()),
             Poller::Portable(_) => Events::Portable(PollerEvents::new()),
+            #[cfg(kumihimo_loom)]
+            Poller::Absent => Events::None,
         }
     }
 
@@ -68,6 +76,11 @@ impl Poller {
             #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
             Poller::Epoll(poller) => poller.add(fd, key),
             Poller::Portable(poller) => poller.add(fd, key),
+            #[cfg(kumihimo_loom)]
+            Poller::Absent => panic!(
+                "a socket or another descriptor in a model: there is no system to wait for there; put the part that \
+                 does I/O behind a trait or a queue, and model the rest"
+            ),
         }
     }
 
@@ -82,6 +95,8 @@ impl Poller {
             #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
             Poller::Epoll(_) => Ok(()),
             Poller::Portable(poller) => poller.arm(fd, key, interest),
+            #[cfg(kumihimo_loom)]
+            Poller::Absent => Ok(()),
         }
     }
 
@@ -91,6 +106,8 @@ impl Poller {
             #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
             Poller::Epoll(poller) => poller.delete(fd),
             Poller::Portable(poller) => poller.delete(fd),
+            #[cfg(kumihimo_loom)]
+            Poller::Absent => Ok(()),
         }
     }
 
@@ -101,7 +118,9 @@ impl Poller {
             #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
             (Poller::Epoll(poller), Events::Epoll(events)) => poller.wait(events, timeout),
             (Poller::Portable(poller), Events::Portable(events)) => poller.wait(events, timeout),
-            #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
+            #[cfg(kumihimo_loom)]
+            (Poller::Absent, Events::None) => Ok(()),
+            #[cfg(any(all(target_os = "linux", not(polling_test_poll_backend)), kumihimo_loom))]
             _ => unreachable!("a poller is given the buffer that it made"),
         }
     }
@@ -112,6 +131,8 @@ impl Poller {
             #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
             Poller::Epoll(poller) => poller.ring(),
             Poller::Portable(poller) => poller.ring(),
+            #[cfg(kumihimo_loom)]
+            Poller::Absent => {}
         }
     }
 }
@@ -121,6 +142,8 @@ pub(crate) enum Events {
     #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
     Epoll(EpollEvents),
     Portable(PollerEvents),
+    #[cfg(kumihimo_loom)]
+    None,
 }
 
 impl Events {
@@ -129,6 +152,8 @@ impl Events {
             #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
             Events::Epoll(events) => events.is_empty(),
             Events::Portable(events) => events.is_empty(),
+            #[cfg(kumihimo_loom)]
+            Events::None => true,
         }
     }
 
@@ -138,6 +163,8 @@ impl Events {
             #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
             Events::Epoll(events) => events.iter().for_each(pair(f)),
             Events::Portable(events) => events.iter().for_each(pair(f)),
+            #[cfg(kumihimo_loom)]
+            Events::None => {}
         }
     }
 }

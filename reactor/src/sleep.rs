@@ -105,6 +105,8 @@ impl Entry {
         if earliest {
             shared.hurry(when.as_nanos());
         }
+        #[cfg(kumihimo_loom)]
+        crate::model::timer_is_set();
         Entry { shard: Arc::clone(shard), key }
     }
 

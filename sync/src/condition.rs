@@ -6,6 +6,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use kumihimo_context::model::atomic;
 use kumihimo_context::{CancelledError, Forward, Scoped, scope};
 use pin_project_lite::pin_project;
 
@@ -223,6 +224,7 @@ impl<T: ?Sized> Condition<T> {
     #[doc(alias = "asyncio.Condition.notify")]
     #[track_caller]
     pub fn notify(&self, count: usize) {
+        let _atomic = atomic();
         self.check_locked();
         self.crowd.notify(count);
     }
@@ -238,6 +240,7 @@ impl<T: ?Sized> Condition<T> {
     #[doc(alias = "asyncio.Condition.notify_all")]
     #[track_caller]
     pub fn notify_all(&self) {
+        let _atomic = atomic();
         self.check_locked();
         self.notify_all_unlocked();
     }
@@ -310,6 +313,7 @@ pin_project! {
 
     impl<T: ?Sized> PinnedDrop for ConditionWait<'_, '_, T> {
         fn drop(this: Pin<&mut Self>) {
+            let _atomic = atomic();
             let this = this.project();
             let (acquiring, permits) = (this.acquiring, &this.condition.lock.permits);
             // Whom it wakes may panic. SAFETY: it was polled with these permits only.
@@ -331,6 +335,7 @@ impl<T: ?Sized> Future for ConditionWait<'_, '_, T> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let _atomic = atomic();
         let mut this = self.project();
         let (crowd, permits) = (&this.condition.crowd, &this.condition.lock.permits);
         if *this.stage == Stage::Begins {

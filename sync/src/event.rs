@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
+use kumihimo_context::model::atomic;
 use pin_project_lite::pin_project;
 
 use crate::blocking::{self, block_on};
@@ -76,6 +77,7 @@ impl Event {
     /// in between; all count as woken when this returns.
     #[doc(alias = "asyncio.Event.set")]
     pub fn set(&self) {
+        let _atomic = atomic();
         // Relaxed: a guess, which the exchange verifies.
         let mut word = self.word.load(Relaxed);
         while word & QUEUED == 0 {
@@ -101,6 +103,7 @@ impl Event {
     /// Takes it back: who waits from now on, waits until it is set again. Who was woken stays so.
     #[doc(alias = "asyncio.Event.clear")]
     pub fn clear(&self) {
+        let _atomic = atomic();
         // AcqRel: between two threads that set and clear, each sees what the other did before.
         self.word.fetch_and(!SET, AcqRel);
     }
@@ -184,6 +187,7 @@ pin_project! {
 
     impl PinnedDrop for EventWait<'_> {
         fn drop(this: Pin<&mut Self>) {
+            let _atomic = atomic();
             let this = this.project();
             if let Some(crowd) = this.event.crowd.get() {
                 // SAFETY: it was polled with this list only.
@@ -198,6 +202,7 @@ impl Future for EventWait<'_> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let _atomic = atomic();
         let mut this = self.project();
         ready!(this.waiting.as_mut().enter(cx));
         if !this.waiting.has_begun() {

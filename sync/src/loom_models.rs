@@ -11,19 +11,13 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 
 use kumihimo_context::Services;
+use kumihimo_context::model::check as model;
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use loom::thread;
 
 use crate::blocking::block_on;
 use crate::{Condition, Event, Lock, Queue, QueueShutDown, Semaphore};
-
-/// Checks every schedule with at most so many preemptions.
-fn model(preemptions: Option<usize>, f: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(preemptions);
-    builder.check(f);
-}
 
 /// The same twice: as threads are, and as if there were one order, asyncio's, in which granted permits are counted.
 fn model_both(preemptions: Option<usize>, f: impl Fn() + Copy + Sync + Send + 'static) {
@@ -325,10 +319,10 @@ fn a_notification_of_who_gives_up_goes_to_the_other() {
     });
 }
 
-/// Preemptions: any number. Items through a queue for one item.
+/// Preemptions: 4. Items through a queue for one item.
 #[test]
 fn a_queue_hands_over() {
-    model(None, || {
+    model(Some(4), || {
         let queue = Queue::new(1);
         let puts = {
             let queue = queue.clone();
@@ -388,6 +382,50 @@ fn a_putter_that_gives_up_leaves_the_room() {
         gives_up.join().unwrap();
         assert_eq!(waits.join().unwrap(), Ok(()));
         assert_eq!(queue.get_nowait(), Ok(2));
+    });
+}
+
+/// A putter that waits for room in this queue.
+fn waiting_put(
+    queue: &Queue<u32>,
+    item: u32,
+) -> Pin<Box<dyn Future<Output = Result<(), QueueShutDown>> + Send>> {
+    let queue = queue.clone();
+    let mut put = Box::pin(async move { queue.put(item).await });
+    assert!(poll_once(put.as_mut()).is_none());
+    put
+}
+
+/// Preemptions: 4. Room for two comes before the first who was woken for it has looked: it wakes the second.
+#[test]
+fn who_was_woken_for_room_wakes_the_next() {
+    model(Some(4), || {
+        let queue = Queue::new(2);
+        (0..2).for_each(|item| queue.put_nowait(item).unwrap());
+        let puts = [2, 3].map(|item| {
+            let put = waiting_put(&queue, item);
+            thread::spawn(move || block_on(put))
+        });
+        assert_eq!((queue.get_nowait(), queue.get_nowait()), (Ok(0), Ok(1)));
+        for put in puts {
+            assert_eq!(put.join().unwrap(), Ok(()));
+        }
+        assert_eq!(queue.qsize(), 2);
+    });
+}
+
+/// Complete. The first who was woken for room is in no hurry: who finds the queue empty wakes the second.
+#[test]
+fn who_takes_its_time_with_the_room_holds_up_nobody() {
+    model(None, || {
+        let queue = Queue::new(2);
+        (0..2).for_each(|item| queue.put_nowait(item).unwrap());
+        let (idle, hurried) = (waiting_put(&queue, 2), waiting_put(&queue, 3));
+        let hurried = thread::spawn(move || block_on(hurried));
+        assert_eq!((queue.get_nowait(), queue.get_nowait()), (Ok(0), Ok(1)));
+        assert_eq!(block_on(queue.get()), Ok(3));
+        assert_eq!(hurried.join().unwrap(), Ok(()));
+        drop(idle);
     });
 }
 

@@ -21,6 +21,7 @@ use std::pin::Pin;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::task::{Context, Poll, Waker, ready};
 
+use kumihimo_context::model::atomic;
 use kumihimo_context::{Leaf, in_order};
 use pin_project_lite::pin_project;
 
@@ -79,6 +80,7 @@ impl Permits {
     /// Takes a permit if one is free and nobody is before us.
     #[inline]
     pub(crate) fn try_acquire(&self) -> bool {
+        let _atomic = atomic();
         // Relaxed: a guess, which the exchange verifies.
         let mut word = self.word.load(Relaxed);
         loop {
@@ -119,6 +121,7 @@ impl Permits {
     /// Gives a permit back, or one that there was not before, unless so many are free.
     #[inline]
     pub(crate) fn release(&self, limit: usize) -> Result<(), TooMany> {
+        let _atomic = atomic();
         // Relaxed: a guess, which the exchange verifies.
         let mut word = self.word.load(Relaxed);
         loop {
@@ -329,6 +332,7 @@ impl Acquiring {
     /// It is always polled with the same permits, and [given up](Self::give_up) before it is dropped.
     #[inline]
     pub(crate) unsafe fn poll(self: Pin<&mut Self>, permits: &Permits, cx: &mut Context<'_>) -> Poll<()> {
+        let _atomic = atomic();
         let this = self.project();
         ready!(this.leaf.enter(cx));
         let node = this.node.into_ref().get_ref();
@@ -352,6 +356,7 @@ impl Acquiring {
     /// It was polled with these permits, if at all.
     #[inline]
     pub(crate) unsafe fn give_up(self: Pin<&mut Self>, permits: &Permits) {
+        let _atomic = atomic();
         let this = self.project();
         if this.node.is_waiting() {
             // SAFETY: as the caller says.

@@ -63,7 +63,9 @@ mod imp {
 #[cfg(kumihimo_loom)]
 mod imp {
     pub(crate) use loom::cell::UnsafeCell;
-    pub(crate) use loom::sync::MutexGuard;
+    use std::ops::{Deref, DerefMut};
+
+    use kumihimo_context::model::{Atomic, atomic};
     pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize};
 
     /// By hand: loom's own `unpark` also lets go a thread that waits for a lock, and forgets its token then.
@@ -99,7 +101,26 @@ mod imp {
         }
 
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-            self.0.lock().unwrap()
+            let atomic = atomic();
+            MutexGuard(self.0.lock().unwrap(), atomic)
+        }
+    }
+
+    /// In a user's model, nobody is interrupted while having the lock.
+    #[derive(Debug)]
+    pub(crate) struct MutexGuard<'a, T>(loom::sync::MutexGuard<'a, T>, #[allow(dead_code)] Atomic);
+
+    impl<T> Deref for MutexGuard<'_, T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            &self.0
+        }
+    }
+
+    impl<T> DerefMut for MutexGuard<'_, T> {
+        fn deref_mut(&mut self) -> &mut T {
+            &mut self.0
         }
     }
 }

@@ -3,10 +3,11 @@
 //! A [`Node`] is part of a pinned future. It is linked into a [`Waiters`] list, which stands under some mutex, and whoever
 //! *chooses* it takes it out of the list and wakes it. A future that is dropped takes its node out itself.
 //!
-//! Who may touch a node's links: whoever holds the mutex of the list that it is in; while it is in none, its owner. The last
+//! Who may touch a node's links: whoever holds the mutex of the list that it is in. While it is in none, there are none. The last
 //! that a chooser does with a node is to set its state, as the owner may be gone right after that.
 
 use std::marker::PhantomPinned;
+use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -31,7 +32,8 @@ const COUNTED: u8 = 3;
 pub(crate) struct Node {
     /// `IDLE`, `QUEUED`, `CHOSEN` or `COUNTED`. Leaves `QUEUED` under the list's mutex only.
     state: AtomicU8,
-    links: UnsafeCell<Links>,
+    /// There while it is in a list: a future that need not wait makes none.
+    links: UnsafeCell<MaybeUninit<Links>>,
     /// Lists point here.
     _pinned: PhantomPinned,
 }
@@ -41,7 +43,7 @@ struct Links {
     /// Of the head: anything.
     prev: Option<NonNull<Node>>,
     next: Option<NonNull<Node>>,
-    /// Whom to wake; there while the node is in a list.
+    /// Whom to wake; taken out with the node.
     waker: Option<Waker>,
     /// The how-manieth of its list it is.
     number: u64,
@@ -54,8 +56,11 @@ unsafe impl Sync for Node {}
 
 impl Node {
     pub(crate) fn new() -> Node {
-        let links = Links { prev: None, next: None, waker: None, number: 0 };
-        Node { state: AtomicU8::new(IDLE), links: UnsafeCell::new(links), _pinned: PhantomPinned }
+        Node {
+            state: AtomicU8::new(IDLE),
+            links: UnsafeCell::new(MaybeUninit::uninit()),
+            _pinned: PhantomPinned,
+        }
     }
 
     /// Its place, as the executor knows it.
@@ -92,10 +97,10 @@ impl Node {
     ///
     /// # Safety
     ///
-    /// The caller holds the mutex of the list that the node is in, or owns it while it is in none.
+    /// The caller holds the mutex of the list that the node is in.
     unsafe fn with<R>(&self, f: impl FnOnce(&mut Links) -> R) -> R {
-        // SAFETY: exclusive, as the caller says; `f` does not come back here for the same node.
-        self.links.with_mut(|links| f(unsafe { &mut *links }))
+        // SAFETY: exclusive, as the caller says, and `f` does not come back here for the same node; `push` has written them.
+        self.links.with_mut(|links| f(unsafe { (*links).assume_init_mut() }))
     }
 }
 
@@ -165,8 +170,9 @@ impl Waiters {
     pub(crate) unsafe fn push(&mut self, node: &Node, waker: Waker) {
         let this = NonNull::from(node);
         let (prev, number) = (self.tail.replace(this), self.next);
-        // SAFETY: in no list, and ours.
-        unsafe { node.with(|links| *links = Links { prev, next: None, waker: Some(waker), number }) };
+        let links = Links { prev, next: None, waker: Some(waker), number };
+        // SAFETY: in no list, and its owner's, who calls. What the last list left in there has no waker to be dropped.
+        node.links.with_mut(|place| unsafe { _ = (*place).write(links) });
         match prev {
             // SAFETY: in the list, whose mutex is held.
             Some(prev) => unsafe { prev.as_ref().with(|links| links.next = Some(this)) },

@@ -175,6 +175,11 @@ impl ProcessPoolBuilder {
     /// If the initializer, or its argument, can't be sent to another process; if the platform does not know the start
     /// method.
     pub fn build(self) -> io::Result<ProcessPoolExecutor> {
+        if cfg!(kumihimo_loom) {
+            panic!(
+                "a process pool in a model: other processes can't be explored; call the function itself, or `to_thread`"
+            );
+        }
         let starter = Starter::new(self.method)?;
         let initializer = match self.initializer {
             Some(Err(InitializerError::Foreign(error))) => return Err(io::Error::other(error.to_string())),

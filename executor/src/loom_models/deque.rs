@@ -105,6 +105,10 @@ impl<T> Stealer<T> {
         self.0.is_empty()
     }
 
+    pub(crate) fn steal_batch(&self, into: &Worker<T>) -> Steal<()> {
+        self.0.steal_batch(into)
+    }
+
     pub(crate) fn steal_batch_and_pop(&self, into: &Worker<T>) -> Steal<T> {
         self.0.steal_batch_and_pop(into)
     }

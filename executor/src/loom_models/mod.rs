@@ -16,23 +16,4 @@ mod stage;
 mod waking;
 mod working;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Instant;
-
-/// Checks every interleaving with at most so many preemptions, and says how many there were.
-fn check(preemptions: impl Into<Option<usize>>, model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    // `LOOM_MAX_PREEMPTIONS` is for looking deeper.
-    builder.preemption_bound = builder.preemption_bound.or(preemptions.into());
-    builder.max_branches = 20_000;
-    let (began, iterations) = (Instant::now(), Arc::new(AtomicU64::new(0)));
-    let count = iterations.clone();
-    builder.check(move || {
-        count.fetch_add(1, Relaxed);
-        model();
-    });
-    let thread = std::thread::current();
-    let name = thread.name().unwrap_or("a model");
-    println!("{name}: {} interleavings, {:.1?}", iterations.load(Relaxed), began.elapsed());
-}
+use kumihimo_context::model::check;

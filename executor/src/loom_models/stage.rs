@@ -11,9 +11,9 @@ use loom::cell::UnsafeCell;
 use loom::sync::Notify;
 
 use crate::driver::{Driver, Turn};
-use crate::scheduler::{Flavor, Gate, Hooks, Local, Registry, Remote, Shared};
+use crate::scheduler::{Flavor, Gate, Hooks, Local, Registry, Remote, Rounds, Shared};
 use crate::sleep::Sleep;
-use crate::sync::deque::{Injector, Steal, Worker};
+use crate::sync::deque::{Injector, Steal};
 use crate::task::harness::{self, After, Manner};
 use crate::task::header::TaskRef;
 use crate::task::state::State;
@@ -73,7 +73,7 @@ pub(super) fn runtime(workers: usize) -> (Arc<Shared>, Vec<Local>) {
 
 /// The same, on this driver.
 pub(super) fn runtime_on(workers: usize, driver: Arc<Bell>) -> (Arc<Shared>, Vec<Local>) {
-    let queues: Vec<Worker<TaskRef>> = (0..workers).map(|_| Worker::new_fifo()).collect();
+    let queues: Vec<Rounds<TaskRef>> = (0..workers).map(|_| Rounds::new()).collect();
     let shared = Arc::new(Shared {
         flavor: Flavor::MultiThread,
         workers: queues.iter().map(|queue| CachePadded::new(Remote::new(queue.stealer()))).collect(),
@@ -83,6 +83,7 @@ pub(super) fn runtime_on(workers: usize, driver: Arc<Bell>) -> (Arc<Shared>, Vec
         exceptions: Arc::default(),
         stopping: loom::sync::atomic::AtomicBool::new(false),
         sleep: Sleep::new(workers),
+        model: None,
         registry: Registry::new(workers + 1),
         gate: Gate::new(),
         driver,

@@ -27,7 +27,7 @@ pub(crate) fn drop_pinned_tasks(local: &Local) {
         thread::yield_now();
     }
     // What others may drop, they get.
-    while let Some(task) = local.queue.pop().or_else(|| local.remote().lifo.take()) {
+    while let Some(task) = local.queue.pop(|| {}).or_else(|| local.remote().lifo.take()) {
         local.shared.injector.push(task);
     }
 }
@@ -70,7 +70,7 @@ fn next_scheduled(local: &Local) -> Option<TaskRef> {
         }
     }
     let pinned = local.pinned.borrow_mut().pop_front();
-    pinned.or_else(|| local.queue.pop()).or_else(|| local.remote().lifo.take()).or_else(|| {
+    pinned.or_else(|| local.queue.pop(|| {})).or_else(|| local.remote().lifo.take()).or_else(|| {
         loop {
             match local.shared.injector.steal() {
                 Steal::Success(task) => return Some(task),

@@ -1,9 +1,9 @@
 //! Whether the workers run, pause between two `run`s, or stop for good.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use crate::sync::atomic::{AtomicU8, Ordering::*};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// What the workers are to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Gate {
     pub(crate) fn pass(&self) -> bool {
         let mut state = self.lock();
         while state.phase == Phase::Paused {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.changed.wait(state);
         }
         if state.phase == Phase::Running {
             state.inside += 1;
@@ -96,11 +96,11 @@ impl Gate {
     pub(crate) fn wait_outside(&self) {
         let mut state = self.lock();
         while state.inside > 0 {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.changed.wait(state);
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }

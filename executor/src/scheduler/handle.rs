@@ -5,10 +5,13 @@ use std::panic::Location;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 
+use kumihimo_context::model::atomic;
+
 use super::call::Call;
 use super::shared::{Flavor, Shared};
 use super::{current_id, enter_task, inherit, spawn, spawn_hidden, with_local};
 use crate::exceptions::{ExceptionContext, ExceptionHandler};
+use crate::model::trace;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::task::state::State;
 use crate::task::{Promise, Task, TaskHandle, cell, id};
@@ -53,8 +56,10 @@ impl Scheduler {
         with_local(|local| match local {
             Some(local) if Arc::ptr_eq(&local.shared, &self.0) => spawn(local, future, false, site),
             _ => {
+                let _atomic = atomic();
                 let birth = (id::foreign(), current_id(), site);
                 let task = cell::allocate(future, State::new(false), Arc::as_ptr(&self.0), birth);
+                trace::created(task);
                 inherit(task);
                 enter_task(&self.0, self.0.workers.len(), task);
                 self.0.inject(task);
@@ -101,7 +106,7 @@ impl Scheduler {
     pub fn stop(&self) {
         // Relaxed: the wake-up that follows synchronises.
         self.0.stopping.store(true, Relaxed);
-        self.0.sleep.wake_worker(0, || self.0.driver.interrupt());
+        self.0.rouse_main();
     }
 
     /// Sets the handler for failures that reach nobody; `None` restores the default, which writes to the standard error.

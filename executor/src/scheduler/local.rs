@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use super::Dispatching;
 use super::call::{Call, Ready};
+use super::rounds::Rounds;
 use super::shared::{Flavor, Remote, Shared};
 use crate::clock;
 use crate::spin::Spin;
 use crate::sync::atomic::Ordering::Relaxed;
-use crate::sync::deque::{Steal, Worker};
+use crate::sync::deque::Steal;
 use crate::task::harness::{self, After, Manner};
 use crate::task::header::TaskRef;
 use crate::task::id::{IdBlock, TaskId};
@@ -28,7 +29,7 @@ pub(crate) struct Local {
     /// Which worker this is.
     pub(crate) index: usize,
     /// Tasks that may run anywhere; the other end is in `Remote`. Empty in the flavour with one thread.
-    pub(crate) queue: Worker<TaskRef>,
+    pub(crate) queue: Rounds<TaskRef>,
     /// Tasks that run here only, in order. Empty in the flavour with one thread.
     pub(crate) pinned: RefCell<VecDeque<TaskRef>>,
     /// The flavour with one thread: all that is ready, in order.
@@ -70,7 +71,7 @@ pub(crate) struct Local {
 }
 
 impl Local {
-    pub(crate) fn new(shared: Arc<Shared>, index: usize, queue: Worker<TaskRef>) -> Local {
+    pub(crate) fn new(shared: Arc<Shared>, index: usize, queue: Rounds<TaskRef>) -> Local {
         let now = clock::now();
         let workers = shared.workers.len();
         Local {
@@ -122,7 +123,9 @@ impl Local {
     #[inline]
     fn ready_here<const NEW: bool>(&self, task: TaskRef) {
         let header = task.header();
-        if self.shared.flavor == Flavor::CurrentThread {
+        if let Some(model) = self.shared.model() {
+            model.push(task);
+        } else if self.shared.flavor == Flavor::CurrentThread {
             self.ready.borrow_mut().push_back(Ready::Task(task));
         } else if header.state.is_pinned() {
             if header.place.shard as usize == self.index {
@@ -150,18 +153,20 @@ impl Local {
     /// Puts a task that gave way behind all others.
     #[inline]
     pub(crate) fn push_back(&self, task: TaskRef) {
+        if let Some(model) = self.shared.model() {
+            return model.push(task);
+        }
         if self.shared.flavor == Flavor::CurrentThread {
             return self.ready.borrow_mut().push_back(Ready::Task(task));
         }
         if task.header().state.is_pinned() {
             return self.pinned.borrow_mut().push_back(task);
         }
-        // With something else to run here first, somebody idle may as well take this one.
-        let busy = self.remote().lifo.is_full() || !self.queue.is_empty();
-        self.queue.push(task);
-        if busy {
-            self.shared.sleep.hint(|| self.shared.driver.interrupt());
+        // Others can't take it yet; what runs here first may be long, and then somebody must look after it.
+        if self.remote().lifo.is_full() || !self.queue.running().is_empty() {
+            self.shared.sleep.ensure_watch(|| self.shared.driver.interrupt());
         }
+        self.queue.push_next(task);
     }
 
     /// Runs a task that was taken out of a queue.
@@ -193,6 +198,7 @@ impl Local {
         self.dispatched.set(0);
         wake();
         self.dispatching.set(before);
+        // None in a model.
         let readied = self.dispatched.get();
         if readied > 1 {
             // One for this worker; of the rest, every second wakes somebody, who passes the word on.

@@ -14,6 +14,7 @@ mod local;
 mod main_future;
 mod pass;
 mod registry;
+mod rounds;
 mod runtime;
 mod services;
 mod shard_lock;
@@ -26,9 +27,10 @@ use std::panic::Location;
 use std::ptr;
 use std::sync::Arc;
 
-use kumihimo_context as context;
+use kumihimo_context::{self as context, model::atomic};
 
 use crate::exceptions::Exceptions;
+use crate::model::trace;
 use crate::sync::local;
 use crate::task::harness::After;
 use crate::task::header::{Header, TaskRef};
@@ -51,7 +53,8 @@ pub(crate) use shared::Shared;
 // What the models are played on.
 #[cfg(all(test, kumihimo_loom))]
 pub(crate) use {
-    close::drop_all_tasks, config::Hooks, gate::Gate, lifo::LifoSlot, registry::Registry, shared::Remote,
+    close::drop_all_tasks, config::Hooks, gate::Gate, lifo::LifoSlot, registry::Registry, rounds::Rounds,
+    shared::Remote,
 };
 
 local! {
@@ -75,6 +78,12 @@ impl Drop for Entered<'_> {
     fn drop(&mut self) {
         LOCAL.with(|current| current.set(self.before));
     }
+}
+
+/// The runtime that this thread works for.
+#[cfg(kumihimo_loom)]
+pub(crate) fn shared_here() -> Option<Arc<Shared>> {
+    with_local(|local| local.map(|local| local.shared.clone()))
 }
 
 /// The worker that this thread is.
@@ -264,9 +273,12 @@ pub(crate) fn build<F: Future>(
 ) -> Task<F::Output> {
     with_local(|local| {
         let Some(local) = local else { no_running_loop("task::Builder::spawn") };
+        let _atomic = atomic();
         let birth = (local.next_id(), current_id(), site);
         let task = cell::allocate(future, State::new(pinned), Arc::as_ptr(&local.shared), birth);
+        trace::created(task);
         if let Some(name) = settings.name {
+            trace::named(task.header(), &name);
             *task.header().extras().name.lock() = Some(name);
         }
         if let Some(context) = settings.context.or_else(variables::inherited) {
@@ -294,8 +306,10 @@ fn spawn<F: Future>(
     pinned: bool,
     site: &'static Location<'static>,
 ) -> Task<F::Output> {
+    let _atomic = atomic();
     let birth = (local.next_id(), current_id(), site);
     let task = cell::allocate(future, State::new(pinned), Arc::as_ptr(&local.shared), birth);
+    trace::created(task);
     inherit(task);
     enter_task(&local.shared, local.index, task);
     local.push_new(task);
@@ -304,8 +318,10 @@ fn spawn<F: Future>(
 
 /// Starts a task of the runtime's own, which no list shows. On a closed loop it is dropped.
 fn spawn_hidden(shared: &Arc<Shared>, future: impl Future<Output = ()> + Send + 'static) {
+    let _atomic = atomic();
     let birth = (id::foreign(), TaskId::HIDDEN, Location::caller());
     let task = cell::allocate(future, State::new(false), Arc::as_ptr(shared), birth);
+    trace::created(task);
     if !shared.registry.insert(shared.workers.len(), task) {
         return drop_unborn(task);
     }

@@ -6,7 +6,6 @@ use std::io;
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use crossbeam_utils::CachePadded;
 
@@ -15,13 +14,16 @@ use super::gate::{Gate, Phase};
 use super::local::Local;
 use super::main_future::MainFuture;
 use super::registry::Registry;
+use super::rounds::Rounds;
 use super::shared::{Flavor, Remote, Shared};
 use super::strand::Strand;
 use super::{Entered, Scheduler, close, services};
 use crate::driver::Driver;
+use crate::model::trace;
 use crate::sleep::Sleep;
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use crate::sync::deque::{Injector, Worker};
+use crate::sync::deque::Injector;
+use crate::sync::thread;
 use crate::task::header::TaskRef;
 use crate::task::state::State;
 use crate::task::{TaskError, TaskHandle, cell, id};
@@ -34,7 +36,7 @@ pub struct Runtime {
     shared: Arc<Shared>,
     /// Worker 0.
     local: Local,
-    threads: Vec<JoinHandle<()>>,
+    threads: Vec<thread::JoinHandle<()>>,
     /// Where main's variables live, from one main to the next.
     context: Context,
     /// Sessions that are open: the last to end pauses the workers.
@@ -45,7 +47,7 @@ pub struct Runtime {
 impl Runtime {
     pub(crate) fn new(config: Builder, driver: Arc<dyn Driver>) -> io::Result<Runtime> {
         kumihimo_context::provide(services::SERVICES);
-        let queues: Vec<Worker<TaskRef>> = (0..config.workers).map(|_| Worker::new_fifo()).collect();
+        let queues: Vec<Rounds<TaskRef>> = (0..config.workers).map(|_| Rounds::new()).collect();
         let shared = Arc::new(Shared {
             flavor: config.flavor,
             workers: queues.iter().map(|queue| CachePadded::new(Remote::new(queue.stealer()))).collect(),
@@ -55,6 +57,8 @@ impl Runtime {
             exceptions: Arc::default(),
             stopping: AtomicBool::new(false),
             sleep: Sleep::new(config.workers),
+            #[cfg(kumihimo_loom)]
+            model: Some(crate::model::Queue::new(config.workers)),
             registry: Registry::new(config.workers + 1),
             gate: Gate::new(),
             driver,
@@ -74,7 +78,7 @@ impl Runtime {
         };
         for (index, queue) in queues {
             let shared = runtime.shared.clone();
-            let thread = std::thread::Builder::new()
+            let thread = thread::Builder::new()
                 .name(format!("{}-{index}", config.thread_name))
                 .spawn(move || work(Local::new(shared, index, queue)))
                 .map_err(|error| {
@@ -133,6 +137,12 @@ impl Runtime {
         // only then (or aborts the process). They are not used until after that, and the future does not move.
         let main = unsafe { MainFuture::new(&raw mut future, &raw mut output) };
         let error = self.run_main(main, Location::caller(), observe);
+        #[cfg(kumihimo_loom)]
+        if crate::model::verdict::is_failed() {
+            // Nothing is run any more, destructors included.
+            std::mem::forget((future, output));
+            std::panic::panic_any(crate::model::verdict::Failed);
+        }
         match error {
             Some(error) => Err(error),
             None => Ok(output.expect("main left its output")),
@@ -154,12 +164,13 @@ impl Runtime {
         let main = cell::allocate(main, State::new(true), Arc::as_ptr(&self.shared), birth);
         // Stands for the interest that a `Task` would have.
         let main = super::Task::<()>::from_owned(main);
+        trace::created(main.task());
         assert!(self.shared.registry.insert(0, main.task()), "the runtime is closed");
         observe(&main);
         // Unless it was given another.
         variables::give(main.task(), self.context.clone());
         self.local.push(main.task());
-        let ended = || main.done();
+        let ended = || trace::may_have_ended(main.task()) && main.done();
         match self.shared.flavor {
             Flavor::MultiThread => self.local.work(self.with_calls(ended)),
             Flavor::CurrentThread => self.local.run_passes(ended, || false),
@@ -252,7 +263,7 @@ impl Drop for Session<'_> {
             return;
         }
         shared.gate.set(Phase::Paused);
-        shared.sleep.wake_all(|| shared.driver.interrupt());
+        shared.rouse_all();
         shared.gate.wait_outside();
     }
 }
@@ -260,7 +271,7 @@ impl Drop for Session<'_> {
 impl Drop for Runtime {
     fn drop(&mut self) {
         self.shared.gate.set(Phase::Stopping);
-        self.shared.sleep.wake_all(|| self.shared.driver.interrupt());
+        self.shared.rouse_all();
         for thread in self.threads.drain(..) {
             // A worker's panic aborts the process, so there is none to pass on.
             let _ = thread.join();
@@ -295,6 +306,12 @@ fn work(local: Local) {
     while shared.gate.pass() {
         local.work(|| !shared.gate.is_running());
         shared.gate.leave();
+        #[cfg(kumihimo_loom)]
+        if crate::model::verdict::is_failed() {
+            // Nothing is run any more, destructors included.
+            std::mem::forget((driver, entered));
+            return std::mem::forget(local);
+        }
     }
     close::drop_pinned_tasks(&local);
     drop(driver);
@@ -318,6 +335,10 @@ impl AbortOnUnwind {
 
 impl Drop for AbortOnUnwind {
     fn drop(&mut self) {
+        if cfg!(kumihimo_loom) {
+            // loom has found something, and runs none of its threads any more.
+            return;
+        }
         eprintln!("kumihimo: a worker thread panicked outside of any task; aborting");
         std::process::abort();
     }

@@ -27,11 +27,21 @@ impl<T> ShardLock<T> {
 
     #[inline]
     pub(crate) fn lock(&self) -> Guard<'_, T> {
+        #[cfg(kumihimo_loom)]
+        if kumihimo_context::model::is_on() {
+            // Nobody is interrupted while having it, and nobody waits for it: there is nothing to explore.
+            return Guard(self, PhantomData, Some(kumihimo_context::model::atomic()));
+        }
         // Acquire: pairs with the Release in the guard's drop.
         if self.locked.compare_exchange(false, true, Acquire, Relaxed).is_err() {
             self.lock_slow();
         }
-        Guard(self, PhantomData)
+        Guard(
+            self,
+            PhantomData,
+            #[cfg(kumihimo_loom)]
+            None,
+        )
     }
 
     #[cold]
@@ -47,7 +57,13 @@ impl<T> ShardLock<T> {
 }
 
 /// The right to the value; shared between threads only if the value may be.
-pub(crate) struct Guard<'a, T>(&'a ShardLock<T>, PhantomData<&'a mut T>);
+pub(crate) struct Guard<'a, T>(
+    &'a ShardLock<T>,
+    PhantomData<&'a mut T>,
+    /// In a user's model, the step that it is held in.
+    #[cfg(kumihimo_loom)]
+    Option<kumihimo_context::model::Atomic>,
+);
 
 impl<T> Deref for Guard<'_, T> {
     type Target = T;
@@ -68,6 +84,10 @@ impl<T> DerefMut for Guard<'_, T> {
 impl<T> Drop for Guard<'_, T> {
     #[inline]
     fn drop(&mut self) {
+        #[cfg(kumihimo_loom)]
+        if self.2.is_some() {
+            return;
+        }
         // Release: pairs with the Acquire in `lock`.
         self.0.locked.store(false, Release);
     }

@@ -9,13 +9,15 @@ use super::config::Hooks;
 use super::gate::Gate;
 use super::lifo::LifoSlot;
 use super::registry::Registry;
+use super::rounds::RoundsStealer;
 use super::strand::{self, Strand};
 use super::{spawn_hidden, with_local};
 use crate::driver::Driver;
 use crate::exceptions::Exceptions;
+use crate::model;
 use crate::sleep::Sleep;
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering::*};
-use crate::sync::deque::{Injector, Steal, Stealer};
+use crate::sync::deque::{Injector, Steal};
 use crate::task::header::TaskRef;
 
 /// How tasks are run.
@@ -44,6 +46,9 @@ pub(crate) struct Shared {
     pub(crate) stopping: AtomicBool,
     /// Who sleeps and who is woken.
     pub(crate) sleep: Sleep,
+    /// In a user's model, what takes the place of queues and sleeping.
+    #[cfg(kumihimo_loom)]
+    pub(crate) model: Option<model::Queue>,
     /// Every task that has not ended.
     pub(crate) registry: Registry,
     /// Whether workers run, pause or stop.
@@ -57,7 +62,7 @@ pub(crate) struct Shared {
 /// What a worker shows the others.
 pub(crate) struct Remote {
     /// The other end of its queue.
-    pub(crate) stealer: Stealer<TaskRef>,
+    pub(crate) stealer: RoundsStealer<TaskRef>,
     /// The task it runs next.
     pub(crate) lifo: LifoSlot,
     /// Pinned tasks that others have readied.
@@ -67,7 +72,7 @@ pub(crate) struct Remote {
 }
 
 impl Remote {
-    pub(crate) fn new(stealer: Stealer<TaskRef>) -> Remote {
+    pub(crate) fn new(stealer: RoundsStealer<TaskRef>) -> Remote {
         Remote { stealer, lifo: LifoSlot::new(), inbox: Injector::new(), polls: AtomicU32::new(0) }
     }
 
@@ -78,10 +83,37 @@ impl Remote {
 }
 
 impl Shared {
+    /// In a user's model, what takes the place of queues and sleeping.
+    #[inline(always)]
+    pub(crate) fn model(&self) -> Option<&model::Queue> {
+        #[cfg(kumihimo_loom)]
+        return self.model.as_ref();
+        #[cfg(not(kumihimo_loom))]
+        None
+    }
+
+    /// Has every worker look whether it is to go on.
+    pub(crate) fn rouse_all(&self) {
+        match self.model() {
+            Some(model) => model.rouse(),
+            None => self.sleep.wake_all(|| self.driver.interrupt()),
+        }
+    }
+
+    /// Has worker 0 look whether it is to go on.
+    pub(crate) fn rouse_main(&self) {
+        match self.model() {
+            Some(model) => model.rouse(),
+            None => self.sleep.wake_worker(0, || self.driver.interrupt()),
+        }
+    }
+
     /// Readies a task from a thread that is none of the workers.
     #[cold]
     pub(crate) fn inject(&self, task: TaskRef) {
-        if self.flavor == Flavor::CurrentThread {
+        if let Some(model) = self.model() {
+            model.push(task);
+        } else if self.flavor == Flavor::CurrentThread {
             self.inject_ready(Ready::Task(task));
         } else if task.header().state.is_pinned() {
             let worker = task.header().place.shard as usize;

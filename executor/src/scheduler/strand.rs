@@ -87,7 +87,7 @@ pub(crate) async fn drain(shared: Arc<Shared>) {
             let Some(call) = shared.strand.next() else { return };
             call.run(&shared.exceptions);
             if shared.strand.returned() {
-                shared.sleep.wake_worker(0, || shared.driver.interrupt());
+                shared.rouse_main();
             }
         }
         yield_now().await;

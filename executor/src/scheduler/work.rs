@@ -38,6 +38,10 @@ const STEAL_ROUNDS: usize = 4;
 impl Local {
     /// Runs tasks until `stop` says so.
     pub(crate) fn work(&self, stop: impl Fn() -> bool) {
+        #[cfg(kumihimo_loom)]
+        if let Some(model) = self.shared.model() {
+            return self.work_in_model(model, stop);
+        }
         while !stop() {
             match self.find_work() {
                 Some(task) => {
@@ -64,6 +68,7 @@ impl Local {
         if let Some(task) = self.remote().lifo.take() {
             self.queue.push(task);
         }
+        self.queue.join();
         self.stop_searching();
         if self.is_work_left() {
             self.shared.sleep.notify(|| self.shared.driver.interrupt());
@@ -93,6 +98,7 @@ impl Local {
 
     #[inline]
     fn next_own(&self) -> Option<TaskRef> {
+        self.queue.count_poll();
         if self.lifo_left.get() > 0 {
             if let Some(task) = self.remote().lifo.take() {
                 self.lifo_left.set(self.lifo_left.get() - 1);
@@ -105,7 +111,9 @@ impl Local {
         // In turn, whatever ran in between: a program with a rhythm of its own must not find the same queue first each time.
         let pinned_first = !self.pinned_first.replace(!self.pinned_first.get());
         let pinned = || self.pinned.borrow_mut().pop_front();
-        if pinned_first { pinned().or_else(|| self.queue.pop()) } else { self.queue.pop().or_else(pinned) }
+        // With something else to run here first, somebody idle may as well take a part of those who gave way.
+        let queued = || self.queue.pop(|| self.shared.sleep.hint(|| self.shared.driver.interrupt()));
+        if pinned_first { pinned().or_else(queued) } else { queued().or_else(pinned) }
     }
 
     #[inline]
@@ -142,7 +150,7 @@ impl Local {
             if self.shared.injector.is_empty() {
                 break;
             }
-            let _contended = self.shared.injector.steal_batch(&self.queue);
+            let _contended = self.shared.injector.steal_batch(self.queue.running());
         }
     }
 
@@ -175,7 +183,7 @@ impl Local {
         for _ in 0..STEAL_ROUNDS {
             let mut contended = false;
             if !self.shared.injector.is_empty() {
-                match self.shared.injector.steal_batch_and_pop(&self.queue) {
+                match self.shared.injector.steal_batch_and_pop(self.queue.running()) {
                     Steal::Success(task) => return Some(task),
                     Steal::Retry => contended = true,
                     Steal::Empty => {}
@@ -320,6 +328,9 @@ impl Local {
                 && let Some(task) = victim.lifo.take()
             {
                 self.queue.push(task);
+            }
+            if seen.1 >= 1 {
+                victim.stealer.rescue(&self.queue);
             }
         }
     }

@@ -8,6 +8,8 @@ use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
+use kumihimo_context::model::divisible;
+
 use super::failure::{Failure, quietly};
 use super::header::{Header, Payload, TaskRef, VTable};
 use super::id::TaskId;
@@ -74,6 +76,7 @@ unsafe fn poll<F: Future>(task: NonNull<Header>, cx: &mut Context<'_>) -> Poll<R
     let stage = stage::<F>(task);
     // The stage is borrowed inside of the closure only: what the future does to its own task must not meet a reference.
     let polled = catch_unwind(AssertUnwindSafe(|| {
+        let _divisible = divisible();
         // SAFETY: the task is running, so its future is here, reached by this thread only, and it never moves.
         unsafe { Pin::new_unchecked(&mut *(*stage).future).poll(cx) }
     }));
@@ -105,6 +108,7 @@ unsafe fn poll<F: Future>(task: NonNull<Header>, cx: &mut Context<'_>) -> Poll<R
 unsafe fn drop_future<F: Future>(task: NonNull<Header>) -> Result<(), Payload> {
     let stage = stage::<F>(task);
     catch_unwind(AssertUnwindSafe(|| {
+        let _divisible = divisible();
         // SAFETY: the caller runs (or has seized) the task, and drops the future once.
         unsafe { ManuallyDrop::drop(&mut (*stage).future) }
     }))

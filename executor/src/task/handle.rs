@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use kumihimo_context::model::atomic;
 use kumihimo_context::{CancelMessage, WaitWord};
 
 use super::cancel::{self, Due, Inside};
@@ -14,6 +15,7 @@ use super::header::TaskRef;
 use super::id::TaskId;
 use super::join::Join;
 use super::state::{Ended, Wake};
+use crate::model::trace;
 use crate::{scheduler, variables};
 
 /// A task, whatever it returns: what [`current_task`](crate::current_task) and [`all_tasks`](crate::all_tasks) give.
@@ -45,11 +47,13 @@ impl TaskHandle {
     /// It may clean up, and may catch the cancellation. See `catch_cancelled`.
     #[doc(alias = "asyncio.Task.cancel")]
     pub fn cancel(&self) -> bool {
+        let _atomic = atomic();
         cancel::cancel(self.0, None)
     }
 
     /// [`cancel`](Self::cancel), with a message for whoever catches the cancellation.
     pub fn cancel_with(&self, message: impl Into<Arc<str>>) -> bool {
+        let _atomic = atomic();
         cancel::cancel(self.0, Some(message.into()))
     }
 
@@ -64,6 +68,7 @@ impl TaskHandle {
     /// At zero, a request that is not on its way yet (the task was not suspended when it came) is dropped.
     #[doc(alias = "asyncio.Task.uncancel")]
     pub fn uncancel(&self) -> usize {
+        let _atomic = atomic();
         cancel::uncancel(self.0)
     }
 
@@ -72,12 +77,14 @@ impl TaskHandle {
     /// Where the answer is [`Inside::Due`], the caller has that part polled.
     #[doc(hidden)]
     pub fn cancel_inside(&self, inside: WaitWord, message: CancelMessage) -> Inside {
+        let _atomic = atomic();
         cancel::cancel_inside(self.0, inside, message)
     }
 
     /// Takes the request of a part of the task back.
     #[doc(hidden)]
     pub fn uncancel_inside(&self) {
+        let _atomic = atomic();
         cancel::uncancel_inside(self.0);
     }
 
@@ -122,7 +129,9 @@ impl TaskHandle {
     /// Gives the task a name.
     #[doc(alias = "asyncio.Task.set_name")]
     pub fn set_name(&self, name: impl Into<String>) {
-        *self.0.header().extras().name.lock() = Some(Arc::from(name.into()));
+        let name = name.into();
+        trace::named(self.0.header(), &name);
+        *self.0.header().extras().name.lock() = Some(Arc::from(name));
     }
 
     /// The task's id, unique in the process.
@@ -175,6 +184,7 @@ impl TaskHandle {
     /// variables that are current now. If it panics, the loop's exception handler is told; the others run all the same.
     #[doc(alias = "asyncio.Task.add_done_callback")]
     pub fn add_done_callback(&self, callback: impl FnOnce(&TaskHandle) + Send + 'static) -> CallbackId {
+        let _atomic = atomic();
         let context = variables::inherited();
         let this = self.clone();
         let callback = Box::new(move || variables::run_in_context(context.as_ref(), || callback(&this)));
@@ -192,6 +202,7 @@ impl TaskHandle {
     /// Removes a callback; false if it was removed before, or the task has ended.
     #[doc(alias = "asyncio.Task.remove_done_callback")]
     pub fn remove_done_callback(&self, id: CallbackId) -> bool {
+        let _atomic = atomic();
         id.task == self.id() && id.token.is_some_and(|token| self.0.header().waiters.remove_callback(token))
     }
 
@@ -215,6 +226,7 @@ impl Clone for TaskHandle {
 
 impl Drop for TaskHandle {
     fn drop(&mut self) {
+        let _atomic = atomic();
         self.0.drop_ref();
     }
 }
@@ -274,6 +286,7 @@ impl Future for WaitEnd {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let _atomic = atomic();
         let task = self.handle.task();
         self.join.poll_end_alone(task, cx).map(drop)
     }
@@ -281,6 +294,7 @@ impl Future for WaitEnd {
 
 impl Drop for WaitEnd {
     fn drop(&mut self) {
+        let _atomic = atomic();
         self.join.leave(self.handle.task());
     }
 }

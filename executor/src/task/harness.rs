@@ -14,6 +14,7 @@ use super::state::{Complete, Ended, Start, Step, Suspend};
 use super::waker;
 use crate::clock;
 use crate::exceptions::{Debt, Unretrieved};
+use crate::model::trace;
 use crate::scheduler::{Flavor, Shared};
 
 /// A poll longer than this makes its task *heavy*: before the reactor next has it polled, somebody else takes the
@@ -107,6 +108,7 @@ pub(crate) fn abandon(task: TaskRef) {
 #[inline]
 fn suspend(task: TaskRef, ending: context::Ending, manner: Manner) -> After {
     let header = task.header();
+    trace::suspended(header, ending.wait);
     let linked = if manner.links {
         header.set_link(ending.wait)
     } else {
@@ -208,6 +210,7 @@ fn end(task: TaskRef, ended: Ended) -> After {
 #[inline]
 pub(crate) fn complete(task: TaskRef, ended: Ended, runtime: *const Shared) {
     let header = task.header();
+    trace::ended(header, ended);
     let mut told = header.waiters.close();
     if ended == Ended::Value {
         // SAFETY: the output was stored, and owners find it only once the task is complete.

@@ -17,6 +17,7 @@ use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
 use kumihimo_context::WaitWord;
+use kumihimo_context::model::atomic;
 
 use super::extras::Extras;
 use super::failure::Failure;
@@ -278,6 +279,7 @@ impl TaskRef {
     /// Wakes the task and gives up a reference.
     #[inline]
     pub(crate) fn wake(self) {
+        let _atomic = atomic();
         let dispatching = dispatching();
         if dispatching == Dispatching::Calls {
             return TaskHandle::from_owned(self).wake_in_turn();
@@ -292,6 +294,7 @@ impl TaskRef {
     /// Wakes the task.
     #[inline]
     pub(crate) fn wake_by_ref(self) {
+        let _atomic = atomic();
         let dispatching = dispatching();
         if dispatching == Dispatching::Calls {
             return TaskHandle::new(self).wake_in_turn();
@@ -304,6 +307,7 @@ impl TaskRef {
     /// Gives up a reference.
     #[inline]
     pub(crate) fn drop_ref(self) {
+        let _atomic = atomic();
         if self.header().state.drop_ref() {
             self.free();
         }

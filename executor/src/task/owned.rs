@@ -9,6 +9,8 @@ use std::ptr;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use kumihimo_context::model::atomic;
+
 use super::failure::{ResultError, TaskError};
 use super::handle::TaskHandle;
 use super::header::TaskRef;
@@ -197,6 +199,7 @@ impl<T> Future for Task<T> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let _atomic = atomic();
         let this = self.get_mut();
         let task = this.handle.task();
         match ready!(this.join.poll_end(task, cx)) {
@@ -232,6 +235,7 @@ impl<T> Deref for Task<T> {
 impl<T> Drop for Task<T> {
     #[inline]
     fn drop(&mut self) {
+        let _atomic = atomic();
         let task = self.handle.task();
         self.join.leave(task);
         task.drop_interest(self.taken);
@@ -252,6 +256,7 @@ impl<T> Future for Outcome<T> {
     type Output = Result<T, TaskError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let _atomic = atomic();
         let this = &mut self.get_mut().0;
         let task = this.handle.task();
         match ready!(this.join.poll_end(task, cx)) {

@@ -6,6 +6,8 @@ use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use kumihimo_context::model::atomic;
+
 use super::failure::ResultError;
 use super::handle::TaskHandle;
 use super::header::TaskRef;
@@ -124,6 +126,7 @@ impl<T: Clone> Future for SharedTask<T> {
     type Output = T;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let _atomic = atomic();
         let this = self.get_mut();
         let task = this.handle.task();
         match ready!(this.join.poll_end(task, cx)) {
@@ -138,6 +141,7 @@ impl<T> Unpin for SharedTask<T> {}
 
 impl<T: Clone> Clone for SharedTask<T> {
     fn clone(&self) -> SharedTask<T> {
+        let _atomic = atomic();
         SharedTask::share(self.handle.task(), self.taken)
     }
 }
@@ -152,6 +156,7 @@ impl<T> Deref for SharedTask<T> {
 
 impl<T> Drop for SharedTask<T> {
     fn drop(&mut self) {
+        let _atomic = atomic();
         let task = self.handle.task();
         self.join.leave(task);
         task.drop_interest(self.taken);

@@ -9,6 +9,8 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use kumihimo_context::model::atomic;
+
 use crate::blocking::block_on;
 
 pub use errors::{GetError, PutError, QueueEmpty, QueueFull, QueueShutDown, TooManyDone};
@@ -122,6 +124,7 @@ impl<T, O: Order<T>> Queue<T, O> {
     #[doc(alias = "asyncio.Queue.put_nowait")]
     #[doc(alias = "try_send")]
     pub fn put_nowait(&self, item: T) -> Result<(), PutError<T>> {
+        let _atomic = atomic();
         self.0.put_nowait(item).into_result()
     }
 
@@ -163,6 +166,7 @@ impl<T, O: Order<T>> Queue<T, O> {
     #[doc(alias = "asyncio.Queue.get_nowait")]
     #[doc(alias = "try_recv")]
     pub fn get_nowait(&self) -> Result<T, GetError> {
+        let _atomic = atomic();
         Ok(self.0.try_take(|_| ())?)
     }
 
@@ -188,6 +192,7 @@ impl<T, O: Order<T>> Queue<T, O> {
     /// If more were marked than were put. Nothing happens then.
     #[doc(alias = "asyncio.Queue.task_done")]
     pub fn task_done(&self) -> Result<(), TooManyDone> {
+        let _atomic = atomic();
         self.0.task_done()
     }
 
@@ -224,6 +229,7 @@ impl<T, O: Order<T>> Queue<T, O> {
     #[doc(alias = "asyncio.Queue.shutdown")]
     #[doc(alias = "close")]
     pub fn shutdown(&self, immediate: bool) {
+        let _atomic = atomic();
         self.0.shut_down(immediate);
     }
 

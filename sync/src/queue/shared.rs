@@ -13,6 +13,8 @@ use std::panic::resume_unwind;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Waker;
 
+use kumihimo_context::in_order;
+
 use super::errors::{GetError, PutError, QueueEmpty, QueueFull, QueueShutDown, TooManyDone};
 use super::order::{Order, Payload};
 use crate::crowd::{Crowded, Telling};
@@ -58,6 +60,10 @@ pub(crate) struct Outlet<T, O: Order<T>> {
     published: usize,
     /// False if there are no putters.
     may_have_putters: bool,
+    /// A putter was woken for room and has not looked yet: it will fill more of it, and then wake the next.
+    called: bool,
+    /// What was taken when a putter was last woken.
+    taken_at_call: usize,
     /// Items that were ever marked as done, or dropped by a shut-down.
     done: usize,
     /// The inlet's `put`, or less.
@@ -110,6 +116,8 @@ impl<T, O: Order<T>> Shared<T, O> {
             taken: 0,
             published: 0,
             may_have_putters: false,
+            called: false,
+            taken_at_call: 0,
             done: 0,
             put: 0,
             putters: Waiters::new(),
@@ -166,6 +174,8 @@ impl<T, O: Order<T>> Shared<T, O> {
         inlet.taken = outlet.taken;
         let (attempt, waker) = self.put_into(inlet, item);
         if let Attempt::Full(_) = attempt {
+            // If it was woken, it has looked.
+            outlet.called = false;
             wait(&mut outlet.putters);
             outlet.may_have_putters = !outlet.putters.is_empty();
         }
@@ -211,6 +221,11 @@ impl<T, O: Order<T>> Shared<T, O> {
                 }
                 wait(&mut inlet.getters);
                 inlet.may_have_getters = !inlet.getters.is_empty();
+                drop(inlet);
+                // Whoever was woken last for room takes its time. In asyncio's order each has been woken for an item of its own.
+                let waker = if in_order() { None } else { outlet.next_putter() };
+                drop(outlet);
+                wake(waker);
                 return Err(Nothing::Yet);
             }
         }
@@ -223,16 +238,32 @@ impl<T, O: Order<T>> Shared<T, O> {
         };
         outlet.taken = outlet.taken.wrapping_add(1);
         self.publish(&mut outlet);
-        let waker = outlet.next_putter();
+        let waker = if outlet.may_have_putters { self.call_putter(&mut outlet) } else { None };
         drop(outlet);
         wake(waker);
         Ok(item)
     }
 
+    /// Who waits for room next, if it is time to wake one. In asyncio's order that is with each item. Elsewhere, one who was woken
+    /// and has not looked yet is likely to fill what there is, so others are woken for every few items only; but they are, as
+    /// that one may be in no hurry.
+    #[inline]
+    fn call_putter(&self, outlet: &mut Outlet<T, O>) -> Option<Waker> {
+        let due = outlet.taken.wrapping_sub(outlet.taken_at_call) >= self.few();
+        if outlet.called && !due && !in_order() { None } else { outlet.next_putter() }
+    }
+
+    /// A small part of the queue, in items; in models, of two items that are few.
+    #[inline]
+    fn few(&self) -> usize {
+        const PART: usize = if cfg!(kumihimo_loom) { 1 } else { 8 };
+        (self.maxsize / PART).clamp(1, 32)
+    }
+
     /// Tells who puts of room: not of each item, as every time costs both sides a cache line.
     #[inline]
     fn publish(&self, outlet: &mut Outlet<T, O>) {
-        let due = outlet.taken.wrapping_sub(outlet.published) >= (self.maxsize / 8).clamp(1, 32);
+        let due = outlet.taken.wrapping_sub(outlet.published) >= self.few();
         if self.maxsize > 0 && (due || outlet.may_have_putters) {
             outlet.published = outlet.taken;
             // Relaxed: as in `try_put`.
@@ -255,9 +286,19 @@ impl<T, O: Order<T>> Shared<T, O> {
         wake(waker);
     }
 
+    /// Somebody was woken for room, and has used it: if there is more, it is the next one's.
+    pub(crate) fn has_looked(&self) {
+        let mut outlet = self.outlet().lock();
+        if std::mem::take(&mut outlet.called) {
+            drop(outlet);
+            self.pass_room_on();
+        }
+    }
+
     /// Somebody was woken for room and did not use it.
     pub(crate) fn pass_room_on(&self) {
         let (mut outlet, mut inlet) = self.both();
+        outlet.called = false;
         inlet.taken = outlet.taken;
         let waker = if self.seems_full(&inlet) { None } else { outlet.next_putter() };
         drop((inlet, outlet));
@@ -346,7 +387,15 @@ impl<T, O: Order<T>> Outlet<T, O> {
     #[must_use]
     #[inline]
     fn next_putter(&mut self) -> Option<Waker> {
-        if self.may_have_putters { next(&mut self.putters, &mut self.may_have_putters) } else { None }
+        if !self.may_have_putters {
+            return None;
+        }
+        let waker = next(&mut self.putters, &mut self.may_have_putters);
+        if waker.is_some() {
+            self.called = true;
+            self.taken_at_call = self.taken;
+        }
+        waker
     }
 }
 

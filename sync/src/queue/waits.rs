@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use kumihimo_context::in_order;
+use kumihimo_context::model::atomic;
 use pin_project_lite::pin_project;
 
 use super::errors::QueueShutDown;
@@ -27,6 +28,7 @@ pin_project! {
     impl<T, O: Order<T>> PinnedDrop for Put<'_, T, O> {
         #[inline]
         fn drop(this: Pin<&mut Self>) {
+            let _atomic = atomic();
             this.give_up();
         }
     }
@@ -79,9 +81,11 @@ impl<T, O: Order<T>> Future for Put<'_, T, O> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let _atomic = atomic();
         let mut this = self.project();
         ready!(this.waiting.as_mut().enter(cx));
-        if this.waiting.has_begun() {
+        let woken = this.waiting.has_begun();
+        if woken {
             // SAFETY: it has begun in this list.
             if unsafe { this.waiting.as_mut().poll(this.queue.outlet(), putters, cx) }.is_pending() {
                 // It may have been passed over as cancelled, and yet go on: by a reference, say, that outlives a time-out.
@@ -99,7 +103,12 @@ impl<T, O: Order<T>> Future for Put<'_, T, O> {
             attempt = this.queue.put_or(item, |putters| unsafe { waiting.begin(putters, waker) });
         }
         let result = match attempt {
-            Attempt::Done => Ok(()),
+            Attempt::Done => {
+                if woken && !in_order() {
+                    this.queue.has_looked();
+                }
+                Ok(())
+            }
             Attempt::ShutDown(item) => {
                 *this.item = Some(item);
                 Err(QueueShutDown)
@@ -126,6 +135,7 @@ pin_project! {
     impl<T, O: Order<T>> PinnedDrop for Get<'_, T, O> {
         #[inline]
         fn drop(this: Pin<&mut Self>) {
+            let _atomic = atomic();
             this.give_up();
         }
     }
@@ -159,6 +169,7 @@ impl<T, O: Order<T>> Future for Get<'_, T, O> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let _atomic = atomic();
         let mut this = self.project();
         ready!(this.waiting.as_mut().enter(cx));
         if this.waiting.has_begun() {
@@ -197,6 +208,7 @@ pin_project! {
 
     impl<T, O: Order<T>> PinnedDrop for Join<'_, T, O> {
         fn drop(this: Pin<&mut Self>) {
+            let _atomic = atomic();
             let this = this.project();
             if this.waiting.has_begun() {
                 // SAFETY: it was polled with this list only.
@@ -220,6 +232,7 @@ impl<T, O: Order<T>> Future for Join<'_, T, O> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let _atomic = atomic();
         let mut this = self.project();
         ready!(this.waiting.as_mut().enter(cx));
         if this.waiting.has_begun() {

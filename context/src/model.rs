@@ -1,0 +1,188 @@
+//! Steps that a user's model takes as one.
+//!
+//! How tasks, queues and locks work inside is proved by models of their own. Under a user's code, exploring it once more would
+//! multiply what there is to explore, and prove nothing new: there, the other threads have a turn before such a step, and after
+//! it. Without `--cfg kumihimo_loom`, and in models that are no user's, there is nothing of this.
+
+#[cfg(kumihimo_loom)]
+pub use check::check;
+#[cfg(kumihimo_loom)]
+pub use in_model::{Atomic, Divisible, is_on, pause, resume, rewind};
+
+/// A step that is taken as one, until this is dropped.
+#[cfg(not(kumihimo_loom))]
+#[derive(Debug)]
+pub struct Atomic;
+
+/// Within such a step: code of the user's, which is not taken as one, until this is dropped.
+#[cfg(not(kumihimo_loom))]
+#[derive(Debug)]
+pub struct Divisible;
+
+/// Takes what follows as one step.
+#[inline(always)]
+pub fn atomic() -> Atomic {
+    #[cfg(kumihimo_loom)]
+    return Atomic::enter();
+    #[cfg(not(kumihimo_loom))]
+    Atomic
+}
+
+/// Within such a step, lets others have their turns in what follows.
+#[inline(always)]
+pub fn divisible() -> Divisible {
+    #[cfg(kumihimo_loom)]
+    return Divisible::enter();
+    #[cfg(not(kumihimo_loom))]
+    Divisible
+}
+
+#[cfg(kumihimo_loom)]
+mod check {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    use std::time::Instant;
+
+    /// Checks every interleaving with at most so many preemptions, and says how many there were: for models of our own.
+    ///
+    /// `LOOM_MAX_PREEMPTIONS` is for looking deeper.
+    pub fn check(preemptions: impl Into<Option<usize>>, model: impl Fn() + Send + Sync + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = builder.preemption_bound.or(preemptions.into());
+        builder.max_branches = 20_000;
+        let count = Arc::new(AtomicU64::new(0));
+        let said = Said { count: count.clone(), began: Instant::now(), bound: builder.preemption_bound };
+        builder.check(move || {
+            count.fetch_add(1, Relaxed);
+            model();
+        });
+        drop(said);
+    }
+
+    /// Says what there was, also where the model has failed.
+    struct Said {
+        count: Arc<AtomicU64>,
+        began: Instant,
+        bound: Option<usize>,
+    }
+
+    impl Drop for Said {
+        fn drop(&mut self) {
+            let thread = std::thread::current();
+            let name = thread.name().unwrap_or("a model");
+            let (count, time) = (self.count.load(Relaxed), self.began.elapsed());
+            let bound =
+                self.bound.map_or("complete".to_owned(), |bound| format!("cut at {bound} preemptions"));
+            match std::thread::panicking() {
+                true => println!("{name}: failed at interleaving {count}, {time:.1?}"),
+                false => println!("{name}: {count} interleavings, {bound}, {time:.1?}"),
+            }
+        }
+    }
+}
+
+#[cfg(kumihimo_loom)]
+mod in_model {
+    use std::cell::Cell;
+
+    use loom::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+    // Of the thread of the system, on which loom runs all of its own.
+    std::thread_local! {
+        /// Whether it runs a user's model.
+        static ON: Cell<bool> = const { Cell::new(false) };
+        /// Whether loom explores what other threads could do here.
+        static EXPLORING: Cell<bool> = const { Cell::new(true) };
+    }
+
+    loom::thread_local! {
+        /// How many steps this thread of loom's is in.
+        static DEPTH: Cell<usize> = Cell::new(0);
+        /// What loom takes for an access, so that others may have a turn before it.
+        static TURN: AtomicBool = AtomicBool::new(false);
+    }
+
+    /// An execution begins, in which loom explores everything.
+    pub fn rewind() {
+        ON.set(false);
+        EXPLORING.set(true);
+    }
+
+    /// From here on, a user's model is explored.
+    pub fn resume() {
+        ON.set(true);
+        explore(true);
+    }
+
+    /// From here on, nothing is explored.
+    pub fn pause() {
+        explore(false);
+        ON.set(false);
+    }
+
+    /// Whether a user's model is explored.
+    pub fn is_on() -> bool {
+        ON.get()
+    }
+
+    fn explore(on: bool) {
+        if EXPLORING.replace(on) != on {
+            if on { loom::explore() } else { loom::stop_exploring() }
+        }
+    }
+
+    fn set_depth(depth: usize) {
+        DEPTH.with(|cell| cell.set(depth));
+        explore(depth == 0);
+    }
+
+    /// A step that is taken as one, until this is dropped.
+    #[derive(Debug)]
+    pub struct Atomic(bool);
+
+    impl Atomic {
+        pub(super) fn enter() -> Atomic {
+            let on = ON.get() && !std::thread::panicking();
+            if on {
+                let depth = DEPTH.with(Cell::get);
+                if depth == 0 {
+                    TURN.with(|turn| turn.load(Relaxed));
+                }
+                set_depth(depth + 1);
+            }
+            Atomic(on)
+        }
+    }
+
+    impl Drop for Atomic {
+        fn drop(&mut self) {
+            if self.0 && ON.get() {
+                set_depth(DEPTH.with(Cell::get) - 1);
+            }
+        }
+    }
+
+    /// Within such a step: code of the user's, which is not taken as one, until this is dropped.
+    #[derive(Debug)]
+    pub struct Divisible(Option<usize>);
+
+    impl Divisible {
+        pub(super) fn enter() -> Divisible {
+            let before = ON.get().then(|| DEPTH.with(Cell::get));
+            if before.is_some() {
+                set_depth(0);
+            }
+            Divisible(before)
+        }
+    }
+
+    impl Drop for Divisible {
+        fn drop(&mut self) {
+            if let Some(before) = self.0
+                && ON.get()
+            {
+                set_depth(before);
+            }
+        }
+    }
+}
