@@ -45,10 +45,15 @@ mod check {
 
     /// Checks every interleaving with at most so many preemptions, and says how many there were: for models of our own.
     ///
-    /// `LOOM_MAX_PREEMPTIONS` is for looking deeper.
+    /// `LOOM_MAX_PREEMPTIONS` is for looking deeper, and `KUMIHIMO_MODEL_BOUND` for looking less deep.
     pub fn check(preemptions: impl Into<Option<usize>>, model: impl Fn() + Send + Sync + 'static) {
         let mut builder = loom::model::Builder::new();
         builder.preemption_bound = builder.preemption_bound.or(preemptions.into());
+        let cap = std::env::var("KUMIHIMO_MODEL_BOUND").ok().and_then(|cap| cap.parse().ok());
+        if let Some(cap) = cap {
+            builder.preemption_bound =
+                Some(builder.preemption_bound.map_or(cap, |bound: usize| bound.min(cap)));
+        }
         builder.max_branches = 20_000;
         let count = Arc::new(AtomicU64::new(0));
         let said = Said { count: count.clone(), began: Instant::now(), bound: builder.preemption_bound };

@@ -36,6 +36,23 @@ mod std_sync {
         }
     }
 
+    /// What a model takes for memory: see loom's.
+    #[derive(Debug, Default)]
+    pub(crate) struct Memory;
+
+    impl Memory {
+        #[inline(always)]
+        pub(crate) const fn new() -> Memory {
+            Memory
+        }
+
+        #[inline(always)]
+        pub(crate) fn is_read(&self) {}
+
+        #[inline(always)]
+        pub(crate) fn is_written(&self) {}
+    }
+
     /// What a thread waits for under a mutex.
     #[derive(Debug, Default)]
     pub(crate) struct Condvar(std::sync::Condvar);
@@ -106,6 +123,34 @@ mod loom_sync {
     impl<T> DerefMut for MutexGuard<'_, T> {
         fn deref_mut(&mut self) -> &mut T {
             &mut self.0
+        }
+    }
+
+    /// Stands for memory that is made and freed by hand, neither of which is an access to loom: whoever is about to give it up
+    /// has used it, and whoever frees it changes it, which must come after.
+    #[derive(Debug)]
+    pub(crate) struct Memory(loom::cell::UnsafeCell<()>);
+
+    impl Memory {
+        pub(crate) fn new() -> Memory {
+            Memory(loom::cell::UnsafeCell::new(()))
+        }
+
+        pub(crate) fn is_read(&self) {
+            self.0.with(|_| ());
+        }
+
+        pub(crate) fn is_written(&self) {
+            self.0.with_mut(|_| ());
+        }
+    }
+
+    impl Default for Memory {
+        fn default() -> Memory {
+            let memory = Memory::new();
+            // It is made by whoever shows it to the others.
+            memory.is_written();
+            memory
         }
     }
 

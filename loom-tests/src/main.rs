@@ -129,7 +129,12 @@ fn try_orderings(args: &Args, counts: &mut Counts) {
             return counts.lock().expect("nobody panics").redundant += 1;
         }
         let began = Instant::now();
-        let outcome = trial::run(&programs[one.package()], one.models, &one.switch(), PATIENCE);
+        let run = |bound| trial::run(&programs[one.package()], one.models, &one.switch(), bound, PATIENCE);
+        // Most show with few preemptions, in a fraction of the time.
+        let mut outcome = run("2");
+        if args.all && matches!(outcome, Outcome::Passed) {
+            outcome = run("9");
+        }
         let time = began.elapsed();
         let mut counts = counts.lock().expect("nobody panics");
         match outcome {

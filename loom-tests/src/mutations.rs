@@ -76,9 +76,9 @@ pub(crate) const MUTATIONS: &[Mutation] = mutations! {
     "wake during a step is forgotten" STATE "waking::two_wakers_and_a_step":
         "((s - less) | SCHEDULED, Wake::Nothing)" => "(s - less, Wake::Nothing)";
     "wake of a scheduled task, unseen" STATE "waking::two_wakers_and_a_step":
-        "compare_exchange_weak(current, next, AcqRel, Acquire)" => "compare_exchange_weak(current, next, Acquire, Acquire)";
+        "compare_exchange_weak(current, next, AcqRel, Relaxed)" => "compare_exchange_weak(current, next, Acquire, Relaxed)";
     "start does not acquire" STATE "waking::two_wakers_and_a_step":
-        "compare_exchange_weak(current, next, AcqRel, Acquire)" => "compare_exchange_weak(current, next, Release, Relaxed)";
+        "compare_exchange_weak(current, next, AcqRel, Relaxed)" => "compare_exchange_weak(current, next, Release, Relaxed)";
     "last reference by value is kept" STATE "waking::a_waker_outlives_the_owner":
         "let gone = consume && s & REF_MASK == REF;" => "let gone = false;";
     "request during a step is forgotten" STATE "cancelling::two_requests":
@@ -92,7 +92,7 @@ pub(crate) const MUTATIONS: &[Mutation] = mutations! {
     "last owner leaves the output" STATE "awaiting::the_owner_lets_go":
         "if s & COMPLETE != 0 && !taken {" => "if false && s & COMPLETE != 0 && !taken {";
     "list forgets the lone waiter" WAITERS "awaiting::two_awaiters":
-        "entries: vec![(0, Some(alone))], live: 1, next: 1" => "entries: vec![(0, None)], live: 1, next: 1";
+        "entries: vec![(0, Some(alone))]," => "entries: vec![(0, None)],";
     "lone waiter is not counted" WAITERS "awaiting::a_registration_outlives_the_awaiter":
         "            task.header().state.add_ref();\n            let word" => "            let word";
     "awaiter is told nothing" WAITERS "awaiting::one_awaiter":

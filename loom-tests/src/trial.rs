@@ -26,25 +26,35 @@ pub(crate) enum Outcome {
 }
 
 /// Runs the models whose names hold one of these, in a test program, with this variable set.
-pub(crate) fn run(program: &Path, models: &[&str], mutant: &str, patience: Duration) -> Outcome {
+/// Executions have so many preemptions at most.
+pub(crate) fn run(program: &Path, models: &[&str], mutant: &str, bound: &str, patience: Duration) -> Outcome {
     static RUNS: AtomicU32 = AtomicU32::new(0);
     let log = std::env::temp_dir().join(format!(
         "kumihimo-mutant-{}-{}",
         std::process::id(),
         RUNS.fetch_add(1, Relaxed)
     ));
-    let outcome = run_logged(program, models, mutant, patience, &log);
+    let outcome = run_logged(program, models, mutant, bound, patience, &log);
     let _gone = fs::remove_file(&log);
     outcome
 }
 
-fn run_logged(program: &Path, models: &[&str], mutant: &str, patience: Duration, log: &PathBuf) -> Outcome {
+fn run_logged(
+    program: &Path,
+    models: &[&str],
+    mutant: &str,
+    bound: &str,
+    patience: Duration,
+    log: &PathBuf,
+) -> Outcome {
     let output = File::create(log).expect("there is room for a log");
     let errors = output.try_clone().expect("a file has another handle");
     let mut child = Command::new(program)
-        .args(["--nocapture", "--test-threads=1"])
+        // Twins that have to fail are named for what they are without.
+        .args(["--nocapture", "--test-threads=1", "--skip", "without_"])
         .args(models)
         .env("KUMIHIMO_MUTANT", mutant)
+        .env("KUMIHIMO_MODEL_BOUND", bound)
         .env("RUST_BACKTRACE", "0")
         .stdin(Stdio::null())
         .stdout(output)

@@ -114,13 +114,13 @@ impl Clock {
         deadline <= END && self.may_auto_advance() && self.advance_to(deadline)
     }
 
-    fn hold(&self) {
+    pub(crate) fn hold(&self) {
         // Relaxed: taken by a task that runs, and while one runs the clock does not advance by itself.
         self.holds.fetch_add(1, Ordering::Relaxed);
     }
 
     /// True if it was the last hold and somebody may be waiting for that.
-    fn release(&self) -> bool {
+    pub(crate) fn release(&self) -> bool {
         // Release: pairs with the acquire in `may_auto_advance`; acquire, to chain the releases of other holds.
         self.holds.fetch_sub(1, Ordering::AcqRel) == 1 && self.is_paused()
     }

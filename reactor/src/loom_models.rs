@@ -13,12 +13,13 @@ use loom::sync::atomic::{AtomicU64, AtomicUsize};
 use loom::thread;
 
 use crate::alarm::Alarm;
+use crate::clock::Clock;
 use crate::interrupt::Interrupt;
 use crate::readiness::{Direction, Learned, Readiness, Ready};
 use crate::source::{Place, Source};
 use crate::sync::Ordering::Relaxed;
 use crate::sync::{Mutex, lock};
-use crate::timers::NEVER;
+use crate::timers::{NEVER, Timers};
 
 /// The poller's bell, and a turn that sleeps until it rings.
 struct Turning {
@@ -191,4 +192,123 @@ fn without_the_look_before_an_edge_is_lost() {
 #[should_panic(expected = "deadlock")]
 fn without_the_look_after_an_edge_is_lost() {
     edges_are_seen(LeftOut::LookAfter);
+}
+
+/// Somebody waits for a descriptor while it is closed: it is woken, and knows why.
+#[test]
+fn who_waits_hears_of_the_close() {
+    check(None, || {
+        let source = Arc::new(Source::new(0));
+        let closer = {
+            let source = source.clone();
+            thread::spawn(move || {
+                assert!(source.close());
+                source.wake_all();
+            })
+        };
+        let task = Arc::new(Task(Notify::new()));
+        let waker = Waker::from(task.clone());
+        while !source.readiness.load().is_closed() {
+            if source.wait(&mut Place::Slot, Direction::Read, &waker, |_| Ok(())).is_err() {
+                break;
+            }
+            if !source.readiness.load().is_closed() {
+                task.0.wait();
+            }
+        }
+        closer.join().unwrap();
+        assert!(source.readiness.load().is_closed());
+    });
+}
+
+/// Counts how often it is woken, and publishes what its thread wrote before.
+struct Counted(AtomicUsize);
+
+impl Wake for Counted {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
+/// A timer fires, here and by the turning thread, while its owner on another worker gives it up: it wakes at most once, and
+/// exactly once unless it was given up in time.
+#[test]
+fn a_timer_fires_or_is_cancelled() {
+    check(None, || {
+        let timers = Arc::new(Timers::new(2, 0));
+        let counted = Arc::new(Counted(AtomicUsize::new(0)));
+        let (key, _) = timers.shard(0).insert(10, Waker::from(counted.clone()));
+        let owner = {
+            let shard = timers.shard(0).clone();
+            thread::spawn(move || shard.cancel(key).is_some())
+        };
+        let turning = {
+            let timers = timers.clone();
+            thread::spawn(move || timers.fire_all(1, 10))
+        };
+        timers.fire_due(0, 10);
+        let cancelled = owner.join().unwrap();
+        turning.join().unwrap();
+        timers.fire_due(0, 10);
+        assert_eq!(counted.0.load(Relaxed), usize::from(!cancelled));
+    });
+}
+
+/// A sleep is moved to another waker while its time comes: the last waker is woken, or the owner knows that it has fired.
+#[test]
+fn a_timer_fires_or_is_renewed() {
+    check(None, || {
+        let timers = Arc::new(Timers::new(1, 0));
+        let (first, second) =
+            (Arc::new(Counted(AtomicUsize::new(0))), Arc::new(Counted(AtomicUsize::new(0))));
+        let (key, _) = timers.shard(0).insert(10, Waker::from(first.clone()));
+        let owner = {
+            let (shard, waker) = (timers.shard(0).clone(), Waker::from(second.clone()));
+            thread::spawn(move || shard.renew(key, &waker))
+        };
+        timers.fire_all(0, 10);
+        let renewed = owner.join().unwrap();
+        let woken = (first.0.load(Relaxed), second.0.load(Relaxed));
+        assert_eq!(woken, if renewed { (0, 1) } else { (1, 0) });
+    });
+}
+
+/// A blocking job wakes its task and releases the clock: whoever finds that the clock may advance also finds the task woken.
+#[test]
+fn the_clock_waits_for_what_a_job_has_woken() {
+    check(None, || {
+        let clock = Arc::new(Clock::new());
+        clock.pause();
+        clock.hold();
+        let woken = Arc::new(AtomicUsize::new(0));
+        let job = {
+            let (clock, woken) = (clock.clone(), woken.clone());
+            thread::spawn(move || {
+                woken.store(1, Relaxed);
+                clock.release();
+            })
+        };
+        if clock.may_auto_advance() {
+            assert_eq!(woken.load(Relaxed), 1, "the clock would advance past a task that is ready");
+        }
+        job.join().unwrap();
+    });
+}
+
+/// The clock is resumed while another worker reads it: a time that is read after the resumption counts from it.
+#[test]
+fn a_resumed_clock_does_not_go_back() {
+    check(None, || {
+        let clock = Arc::new(Clock::new());
+        clock.pause();
+        let start = clock.now();
+        clock.advance_to(start.as_nanos() + 1_000);
+        let resumer = {
+            let clock = clock.clone();
+            thread::spawn(move || clock.resume())
+        };
+        assert!(clock.now().as_nanos() >= start.as_nanos() + 1_000);
+        assert!(resumer.join().unwrap());
+        assert!(clock.now().as_nanos() >= start.as_nanos() + 1_000);
+    });
 }

@@ -17,7 +17,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use loom::thread;
 
 use crate::blocking::block_on;
-use crate::{Condition, Event, Lock, Queue, QueueShutDown, Semaphore};
+use crate::{Barrier, Condition, Event, Lock, PriorityQueue, Queue, QueueShutDown, Semaphore};
 
 /// The same twice: as threads are, and as if there were one order, asyncio's, in which granted permits are counted.
 fn model_both(preemptions: Option<usize>, f: impl Fn() + Copy + Sync + Send + 'static) {
@@ -463,5 +463,38 @@ fn a_join_waits_for_the_last() {
         queue.blocking_join();
         assert_eq!(only.get(), 1);
         works.join().unwrap();
+    });
+}
+
+/// Preemptions: 2. Two meet, and meet again.
+#[test]
+fn a_barrier_lets_two_through() {
+    model(Some(2), || {
+        let barrier = Arc::new(Barrier::new(2));
+        let other = {
+            let barrier = barrier.clone();
+            thread::spawn(move || block_on(async { (barrier.wait().await, barrier.wait().await) }))
+        };
+        let here = block_on(async { (barrier.wait().await, barrier.wait().await) });
+        let there = other.join().unwrap();
+        for (one, two) in [(here.0, there.0), (here.1, there.1)] {
+            assert_eq!(one.unwrap() + two.unwrap(), 1);
+        }
+    });
+}
+
+/// Preemptions: 3. The order of a priority queue is that of what is there, also while somebody puts.
+#[test]
+fn a_priority_queue_loses_nothing() {
+    model(Some(3), || {
+        let queue = PriorityQueue::new(0);
+        queue.put_nowait(2).unwrap();
+        let puts = {
+            let queue = queue.clone();
+            thread::spawn(move || queue.put_nowait(1).unwrap())
+        };
+        let taken = (block_on(queue.get()), block_on(queue.get()));
+        puts.join().unwrap();
+        assert!(matches!(taken, (Ok(1), Ok(2)) | (Ok(2), Ok(1))));
     });
 }

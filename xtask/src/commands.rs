@@ -11,6 +11,7 @@ mod stress;
 mod test;
 
 use crate::failure::{Failure, Outcome};
+use crate::unsafe_list;
 
 pub use features::powerset;
 
@@ -22,13 +23,15 @@ usage: cargo xtask COMMAND
   features               every combination of every crate's features compiles; the bare facade stays small
   package                every published crate packs with what belongs in it, and builds from the package
   loom [FILTER]          the model checks, exhaustively
+  loom --mutants [K/N]   mistakes, planted into a copy, are caught by the models; with K/N each N-th of them
   faults [FILTER]        mistakes, planted into a copy of the code, are caught by the tests
   sanitize address       the tests under AddressSanitizer and LeakSanitizer   (x86-64 Linux)
   sanitize thread        the tests under ThreadSanitizer                      (x86-64 Linux)
   oneshot                the reactor's oneshot path, as on platforms without edge-triggered polling
+  unsafe                 writes docs/unsafe.md: each unsafe place, what it says for itself, what covers it
   stress [SECONDS]       random work on a release build for so long, 60 by default
 
-`bash .ci/run` runs them all except stress. CONTRIBUTING.md says more.";
+`bash .ci/run` runs them all except unsafe and stress, and of the mutants a part. CONTRIBUTING.md says more.";
 
 /// Runs the command that these words name.
 ///
@@ -44,12 +47,15 @@ pub fn dispatch(words: &[String]) -> Outcome {
         ["features"] => features::run(),
         ["package"] => package::run(),
         ["loom"] => loom::run(""),
+        ["loom", "--mutants"] => loom::mutants(None),
+        ["loom", "--mutants", part] => loom::mutants(Some(part)),
         ["loom", filter] => loom::run(filter),
         ["faults"] => faults::run(""),
         ["faults", filter] => faults::run(filter),
         ["sanitize", "address"] => sanitize::run(sanitize::Sanitizer::Address),
         ["sanitize", "thread"] => sanitize::run(sanitize::Sanitizer::Thread),
         ["oneshot"] => oneshot::run(),
+        ["unsafe"] => unsafe_list::write_page(),
         ["stress"] => stress::run("60"),
         ["stress", seconds] => stress::run(seconds),
         ["help" | "--help" | "-h"] => {

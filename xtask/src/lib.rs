@@ -5,6 +5,7 @@
 //! - [`house`]: the crates of the workspace, and who may import whom;
 //! - [`manifest`]: reads the little of TOML that manifests are written in;
 //! - [`std_sources`]: a toolchain that can build the standard library;
+//! - [`unsafe_list`]: the page of all unsafe code, and what covers it;
 //! - [`workspace`]: where things are.
 //!
 //! The house rules that no compiler checks are tests of this package (`tests/policy.rs`).
@@ -17,4 +18,5 @@ pub mod failure;
 pub mod house;
 pub mod manifest;
 pub mod std_sources;
+pub mod unsafe_list;
 pub mod workspace;

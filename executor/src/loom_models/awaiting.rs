@@ -374,3 +374,32 @@ impl Future for Both {
         if self.0.is_none() && self.1.is_none() { Poll::Ready(()) } else { Poll::Pending }
     }
 }
+
+/// Two threads are the first to need a task's extras.
+#[test]
+fn two_make_the_extras() {
+    check(None, || {
+        let (home, drops) = (home(), counter());
+        let giver = giver(&home, 7, &drops);
+        let handle = giver.handle();
+        let other = thread::spawn(move || handle.set_name("other"));
+        giver.set_name("one");
+        other.join().unwrap();
+        assert!(["one", "other"].contains(&&*giver.name()));
+        run(giver.task());
+    });
+}
+
+/// One has made a task's extras, and another, who was not there, reads them.
+#[test]
+fn somebody_reads_the_extras() {
+    check(None, || {
+        let (home, drops) = (home(), counter());
+        let giver = giver(&home, 7, &drops);
+        let handle = giver.handle();
+        let other = thread::spawn(move || handle.name());
+        giver.set_name("one");
+        let _name = other.join().unwrap();
+        run(giver.task());
+    });
+}

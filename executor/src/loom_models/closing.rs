@@ -8,6 +8,7 @@ use loom::thread;
 
 use super::check;
 use super::stage::{Value, counter, runtime, task, waker_of};
+use crate::Scheduler;
 use crate::scheduler::drop_all_tasks;
 
 /// Holds something until it is dropped.
@@ -67,5 +68,25 @@ fn a_request_while_closing() {
         assert!(handle.cancelled());
         assert!(holder.cancelled());
         assert_eq!(drops.load(SeqCst), 1);
+    });
+}
+
+/// Another thread starts a task while the runtime closes: the task is refused, or dropped by the runtime; never kept, and never
+/// twice.
+#[test]
+fn a_spawn_while_closing() {
+    check(2, || {
+        let (shared, mut locals) = runtime(1);
+        let local = locals.remove(0);
+        let drops = counter();
+        let foreign = {
+            let (shared, value) = (shared.clone(), Value::new(7, &drops));
+            thread::spawn(move || Scheduler::of(shared).spawn_hidden(Holder(value)))
+        };
+        drop(shared);
+        drop_all_tasks(&local);
+        drop(local);
+        foreign.join().unwrap();
+        assert_eq!(drops.load(SeqCst), 1, "the future is gone, by whoever has refused or dropped it");
     });
 }

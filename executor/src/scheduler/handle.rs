@@ -25,6 +25,12 @@ impl Scheduler {
         Scheduler(shared)
     }
 
+    /// A runtime that a model is played on.
+    #[cfg(all(test, kumihimo_loom))]
+    pub(crate) fn of(shared: Arc<Shared>) -> Scheduler {
+        Scheduler(shared)
+    }
+
     /// The runtime that this thread is a worker of.
     pub fn try_current() -> Option<Scheduler> {
         with_local(|local| local.map(|local| Scheduler(local.shared.clone())))

@@ -9,7 +9,7 @@ use super::report::Report;
 use super::shared::CloneFn;
 use crate::exceptions::Unretrieved;
 use crate::scheduler::Shared;
-use crate::sync::Mutex;
+use crate::sync::{Memory, Mutex};
 use crate::variables::OwnContext;
 
 /// Allocated on first use; lives as long as the task.
@@ -29,6 +29,8 @@ pub(crate) struct Extras {
     pub(crate) sharing: Mutex<Option<CloneFn>>,
     /// The context, if a variable was set in it or one was given.
     pub(crate) context: OwnContext,
+    /// What a model sees of its being made.
+    pub(crate) memory: Memory,
 }
 
 impl Extras {

@@ -209,7 +209,9 @@ impl Header {
                 // SAFETY: ours was not published.
                 drop(unsafe { Box::from_raw(new) });
                 // SAFETY: published by another thread, and freed only with the header.
-                unsafe { &*other }
+                let other = unsafe { &*other };
+                other.memory.is_read();
+                other
             }
         }
     }
@@ -218,7 +220,11 @@ impl Header {
     #[inline]
     pub(crate) fn try_extras(&self) -> Option<&Extras> {
         // Acquire: pairs with the exchange in `extras`. SAFETY: freed only with the header.
-        unsafe { self.extras.load(Acquire).as_ref() }
+        let extras = unsafe { self.extras.load(Acquire).as_ref() };
+        if let Some(extras) = extras {
+            extras.memory.is_read();
+        }
+        extras
     }
 }
 

@@ -19,6 +19,7 @@
 //! hold one *reference*. The registry holds another until the task completes, so a queue entry needs none: who is
 //! `SCHEDULED` or `RUNNING` is not complete, and only the worker that runs a task completes it.
 
+use crate::sync::Memory;
 use crate::sync::atomic::{AtomicU64, Ordering::*};
 
 const SCHEDULED: u64 = 1;
@@ -47,9 +48,9 @@ const REF_MASK: u64 = !(REF - 1);
 const MAX_INTEREST: u64 = INTEREST_MASK / 2;
 const MAX_REFS: u64 = REF_MASK / 2;
 
-/// The word. See the module's table.
+/// The word, see the module's table; and what a model sees of the memory that its references keep.
 #[derive(Debug)]
-pub(crate) struct State(AtomicU64);
+pub(crate) struct State(AtomicU64, Memory);
 
 /// What the caller of a wake must do.
 #[derive(Debug, PartialEq, Eq)]
@@ -154,13 +155,13 @@ impl State {
     pub(crate) fn new(pinned: bool) -> State {
         let pinned = if pinned { PINNED } else { 0 };
         // One reference for the registry, one for the owners of the output.
-        State(AtomicU64::new(SCHEDULED | pinned | INTEREST | (2 * REF)))
+        State(AtomicU64::new(SCHEDULED | pinned | INTEREST | (2 * REF)), Memory::new())
     }
 
     /// A promise: suspended for ever, until somebody [seizes](Self::seize) it. Nobody's registry knows it; the reference that
     /// its completion gives up is its own.
     pub(crate) fn promise() -> State {
-        State(AtomicU64::new(STARTED | INTEREST | (2 * REF)))
+        State(AtomicU64::new(STARTED | INTEREST | (2 * REF)), Memory::new())
     }
 
     /// Applies `f` until no other transition interferes. `f` gives the new word and the action.
@@ -170,10 +171,11 @@ impl State {
     /// worker; the stored output is seen by whoever finds `COMPLETE`.
     #[inline]
     fn update<A>(&self, mut f: impl FnMut(u64) -> (u64, A)) -> A {
-        let mut current = self.0.load(Acquire);
+        // Relaxed: a guess, which the exchange verifies.
+        let mut current = self.0.load(Relaxed);
         loop {
             let (next, action) = f(current);
-            match self.0.compare_exchange_weak(current, next, AcqRel, Acquire) {
+            match self.0.compare_exchange_weak(current, next, AcqRel, Relaxed) {
                 Ok(_) => return action,
                 Err(seen) => current = seen,
             }
@@ -345,10 +347,15 @@ impl State {
     /// One reference less; true if it was the last and the task must be freed.
     #[inline]
     pub(crate) fn drop_ref(&self) -> bool {
+        self.1.is_read();
         // AcqRel: releases the owner's use of the task to the last owner, which acquires it before freeing.
         let before = self.0.fetch_sub(REF, AcqRel);
         debug_assert!(before & REF_MASK != 0, "a reference was dropped twice");
-        before & REF_MASK == REF
+        let last = before & REF_MASK == REF;
+        if last {
+            self.1.is_written();
+        }
+        last
     }
 
     /// One more owner of the output.

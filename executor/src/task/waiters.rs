@@ -23,6 +23,7 @@ use super::header::TaskRef;
 use super::waker;
 use crate::scheduler::{self, Call, Flavor, Shared};
 use crate::sync::Backoff;
+use crate::sync::Memory;
 use crate::sync::atomic::{AtomicPtr, Ordering::*};
 
 const CLOSED: usize = 1;
@@ -75,6 +76,8 @@ struct List {
     live: usize,
     /// The next token.
     next: u64,
+    /// What a model sees of its changes.
+    memory: Memory,
 }
 
 /// Where a waiting future stands in a task's waiters.
@@ -101,8 +104,8 @@ impl Waiters {
         if let (Some(task), Registered::Alone(alone)) = (polling, *registered)
             && task == alone
         {
-            // Acquire: what follows comes after the exchange in `close`.
-            let word = self.0.load(Acquire);
+            // Relaxed: only what it is counts; who finds it closed waits for the state word, which tells the rest.
+            let word = self.0.load(Relaxed);
             if word.addr() == CLOSED {
                 return false;
             }
@@ -120,7 +123,7 @@ impl Waiters {
             task.header().state.add_ref();
             let word = task.as_ptr().cast::<List>().map_addr(|addr| addr | TASK);
             // Release: pairs with the exchange in `close`, so the waker's side sees what this task did before suspending.
-            if self.0.compare_exchange(ptr::null_mut(), word, AcqRel, Acquire).is_ok() {
+            if self.0.compare_exchange(ptr::null_mut(), word, Release, Relaxed).is_ok() {
                 *registered = Registered::Alone(task);
                 return true;
             }
@@ -184,7 +187,8 @@ impl Waiters {
 
     /// Whether this task, which is suspended, waits here.
     pub(crate) fn include(&self, task: TaskRef) -> bool {
-        let word = self.0.load(Acquire).addr();
+        // Relaxed: asked where requests follow links, which is on the one thread that writes it; a list is locked for a look.
+        let word = self.0.load(Relaxed).addr();
         match word & TAGS {
             TASK => word == task.addr() | TASK,
             0 if word == 0 => false,
@@ -221,8 +225,8 @@ impl Waiters {
             Registered::No => return,
             Registered::Alone(task) => {
                 let word = task.as_ptr().cast::<List>().map_addr(|addr| addr | TASK);
-                // Acquire: what follows comes after any earlier use of the word.
-                match self.0.compare_exchange(word, ptr::null_mut(), AcqRel, Acquire) {
+                // Relaxed: we have put it there ourselves, and nothing is handed over.
+                match self.0.compare_exchange(word, ptr::null_mut(), Relaxed, Relaxed) {
                     Ok(_) => return task.drop_ref(),
                     // It is being told, or others came, and we are the first of their list.
                     Err(_) => 0,
@@ -242,20 +246,21 @@ impl Waiters {
     /// task is complete.
     #[inline]
     pub(crate) fn close(&self) -> Told {
-        let mut word = self.0.load(Acquire);
+        // Relaxed: a guess, which the exchange verifies; who finds it closed waits for the state word, which tells the rest.
+        let mut word = self.0.load(Relaxed);
         let mut backoff = Backoff::default();
         loop {
             match word.addr() {
                 CLOSED => return Told(Waiting::Nobody),
                 LOCKED => {
                     backoff.spin();
-                    word = self.0.load(Acquire);
+                    word = self.0.load(Relaxed);
                     continue;
                 }
                 _ => {}
             }
-            // Acquire: sees the waiters.
-            match self.0.compare_exchange_weak(word, ptr::without_provenance_mut(CLOSED), AcqRel, Acquire) {
+            // Acquire: pairs with the Release in `register_slow` and `unlock`, to see the waiters.
+            match self.0.compare_exchange_weak(word, ptr::without_provenance_mut(CLOSED), Acquire, Relaxed) {
                 Ok(_) => break,
                 Err(seen) => word = seen,
             }
@@ -263,27 +268,32 @@ impl Waiters {
         match word.addr() {
             0 => Told(Waiting::Nobody),
             addr if addr & TAGS == TASK => Told(Waiting::Alone(TaskRef::from_tagged(word.cast()))),
-            // SAFETY: without tags the word is a list that `unlock` boxed, and the exchange made it ours alone.
-            _ => Told(Waiting::List(unsafe { Box::from_raw(word) })),
+            _ => {
+                // SAFETY: without tags the word is a list that `unlock` boxed, and the exchange made it ours alone.
+                let list = unsafe { Box::from_raw(word) };
+                list.memory.is_written();
+                Told(Waiting::List(list))
+            }
         }
     }
 
     /// Takes the list out, making one of what is there. `None` if closed.
     fn lock(&self) -> Option<Box<List>> {
-        let mut word = self.0.load(Acquire);
+        // Relaxed: a guess, which the exchange verifies; who finds it closed waits for the state word, which tells the rest.
+        let mut word = self.0.load(Relaxed);
         let mut backoff = Backoff::default();
         loop {
             match word.addr() {
                 CLOSED => return None,
                 LOCKED => {
                     backoff.spin();
-                    word = self.0.load(Acquire);
+                    word = self.0.load(Relaxed);
                     continue;
                 }
                 _ => {}
             }
             // Acquire: pairs with the Release in `unlock`, for the list's contents.
-            match self.0.compare_exchange_weak(word, ptr::without_provenance_mut(LOCKED), AcqRel, Acquire) {
+            match self.0.compare_exchange_weak(word, ptr::without_provenance_mut(LOCKED), Acquire, Relaxed) {
                 Ok(_) => break,
                 Err(seen) => word = seen,
             }
@@ -293,10 +303,14 @@ impl Waiters {
             addr if addr & TAGS == TASK => {
                 // Token 0 is whoever was alone; the list takes over the word's reference.
                 let alone = Waiter::Task(TaskRef::from_tagged(word.cast()));
-                Box::new(List { entries: vec![(0, Some(alone))], live: 1, next: 1 })
+                Box::new(List { entries: vec![(0, Some(alone))], live: 1, next: 1, memory: Memory::new() })
             }
-            // SAFETY: without tags the word is a list that `unlock` boxed, and the exchange made it ours alone.
-            _ => unsafe { Box::from_raw(word) },
+            _ => {
+                // SAFETY: without tags the word is a list that `unlock` boxed, and the exchange made it ours alone.
+                let list = unsafe { Box::from_raw(word) };
+                list.memory.is_written();
+                list
+            }
         })
     }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use xtask::workspace;
+use xtask::{unsafe_list, workspace};
 
 use super::complaints::Complaints;
 
@@ -114,4 +114,11 @@ fn links_between_pages_lead_somewhere() {
             });
         }
     }
+}
+
+#[test]
+fn the_list_of_unsafe_code_is_true() {
+    let page = unsafe_list::page().unwrap_or_else(|failure| panic!("{failure}"));
+    let written = fs::read_to_string(workspace::root().join(unsafe_list::PAGE)).unwrap_or_default();
+    assert!(page == written, "{} is not what the code is: run `cargo xtask unsafe`", unsafe_list::PAGE);
 }
