@@ -6,6 +6,7 @@
 mod support;
 
 use std::process;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
@@ -563,9 +564,11 @@ fn a_loop_that_stands_still_holds_nobody_up() {
 #[test]
 fn two_loops_at_a_time_and_a_thread_share_a_pool() {
     let pool = ProcessPoolExecutor::new(2).unwrap();
+    // A thread without a loop needs the pool's home, which is one of the loops: none may end before all are done.
+    let together = Arc::new(asyncio::Barrier::new(3));
     let threads: Vec<_> = (0..3)
         .map(|_| {
-            let pool = pool.clone();
+            let (pool, together) = (pool.clone(), together.clone());
             thread::spawn(move || {
                 asyncio::run(async {
                     for n in 0..200 {
@@ -574,6 +577,7 @@ fn two_loops_at_a_time_and_a_thread_share_a_pool() {
                     let pool = pool.clone();
                     let submitted = asyncio::to_thread(move || pool.submit(square, 9)).await;
                     assert_eq!(submitted.await.unwrap(), 81);
+                    together.wait().await.unwrap();
                 });
             })
         })
