@@ -134,7 +134,7 @@ pub(crate) const MUTATIONS: &[Mutation] = mutations! {
         "            self.set_watcher(&mut inner, Some(worker));\n            drop(inner);\n            interrupt();" =>
         "            self.set_watcher(&mut inner, Some(worker));";
     "no last look" WORK "working::a_task_from_outside":
-        "= !self.is_work_left() && !stop();" => "= !stop();";
+        "= !self.has_own_work() && !self.is_work_left() && !stop();" => "= !self.has_own_work() && !stop();";
     "promise is settled by both" PROMISE "settling::two_values":
         "if !task.header().state.seize() {" => "if !task.header().state.seize() && task.header().state.ended().is_some() {";
     "callback is not kept" WAITERS "settling::callbacks_and_the_end":
@@ -228,7 +228,7 @@ pub(crate) const MUTATIONS: &[Mutation] = mutations! {
     "room wakes nobody" QUEUE "a_queue_hands_over":
         "if outlet.may_have_putters { self.call_putter(&mut outlet) } else { None };" => "None;";
     "who was woken for room keeps what is left" QUEUE "who_was_woken_for_room_wakes_the_next":
-        "            drop(outlet);\n            self.pass_room_on();" => "            drop(outlet);";
+        "std::mem::take(&mut outlet.skipped).then(|| PassRoomOn(self))" => "None";
     "who finds the queue empty wakes nobody" QUEUE "who_takes_its_time_with_the_room_holds_up_nobody":
         "if in_order() { None } else { outlet.next_putter() };" => "None;";
     "putter looks at one end only" QUEUE "a_queue_hands_over":

@@ -162,11 +162,12 @@ impl Local {
         if task.header().state.is_pinned() {
             return self.pinned.borrow_mut().push_back(task);
         }
+        self.queue.push_next(task);
         // Others can't take it yet; what runs here first may be long, and then somebody must look after it.
-        if self.remote().lifo.is_full() || !self.queue.running().is_empty() {
+        let others = self.remote().lifo.is_full() || !self.queue.running().is_empty();
+        if others || !self.pinned.borrow().is_empty() {
             self.shared.sleep.ensure_watch(|| self.shared.driver.interrupt());
         }
-        self.queue.push_next(task);
     }
 
     /// Runs a task that was taken out of a queue.

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::sync::deque::{Steal, Stealer, Worker};
 
-/// After so many polls, whatever was readied meanwhile, the next round begins.
-const LIMIT: u32 = 256;
+/// After so many polls, whatever was readied meanwhile, the next round begins. In models that happens soon.
+const LIMIT: u32 = if cfg!(kumihimo_loom) { 2 } else { 256 };
 
 /// The owner's side.
 pub(crate) struct Rounds<T> {
@@ -81,7 +81,13 @@ impl<T> Rounds<T> {
         self.left.set(self.left.get().saturating_sub(1));
     }
 
-    /// Takes the first task. If a round begins with it that others may have a part of, `begun` is called.
+    /// The next round begins with the next task: what was put off has waited for long.
+    pub(crate) fn hurry(&self) {
+        self.left.set(0);
+    }
+
+    /// Takes the first task. If a round begins with it and something is left, `begun` is called: others may have a part, or
+    /// have to look after it.
     #[inline]
     pub(crate) fn pop(&self, begun: impl FnOnce()) -> Option<T> {
         if self.left.get() > 0
@@ -97,16 +103,24 @@ impl<T> Rounds<T> {
         if self.next().is_empty() {
             return self.running().pop();
         }
-        let next = 1 - self.running.get();
-        self.running.set(next);
-        // Relaxed: who looks at the other round for a moment longer finds nothing, or takes what it may take as well. Who
-        // looks again before it sleeps has a fence, which pairs with the pusher's: it sees where that has pushed.
-        self.shown.store(next, Relaxed);
-        let task = self.running().pop();
-        if !self.running().is_empty() {
+        self.swap();
+        let task = self.running().pop().or_else(|| {
+            // Somebody was faster. What is left, if anything, is in the round that did not come to its end.
+            self.swap();
+            self.running().pop()
+        });
+        if !self.is_empty() {
             begun();
         }
         task
+    }
+
+    fn swap(&self) {
+        let next = 1 - self.running.get();
+        self.running.set(next);
+        // Relaxed: who looks at the other round for a moment longer finds nothing, or takes what it may take as well. For who
+        // falls asleep over it, `begun` brings a fence.
+        self.shown.store(next, Relaxed);
     }
 
     /// Puts those who gave way behind the others, for everybody to take: their worker stops.
@@ -134,6 +148,11 @@ impl<T> RoundsStealer<T> {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.running().is_empty()
+    }
+
+    /// Whether there are some who gave way, and whom nobody else sees yet; as a hint.
+    pub(crate) fn has_put_off(&self) -> bool {
+        !self.stealers[1 - self.shown.load(Relaxed)].is_empty()
     }
 
     /// Takes about half of the running round, and gives the first of that.

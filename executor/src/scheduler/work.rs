@@ -112,7 +112,7 @@ impl Local {
         let pinned_first = !self.pinned_first.replace(!self.pinned_first.get());
         let pinned = || self.pinned.borrow_mut().pop_front();
         // With something else to run here first, somebody idle may as well take a part of those who gave way.
-        let queued = || self.queue.pop(|| self.shared.sleep.hint(|| self.shared.driver.interrupt()));
+        let queued = || self.queue.pop(|| self.shared.sleep.notify(|| self.shared.driver.interrupt()));
         if pinned_first { pinned().or_else(queued) } else { queued().or_else(pinned) }
     }
 
@@ -129,6 +129,9 @@ impl Local {
         let now = clock::now();
         let elapsed = now.duration_since(self.looked.replace(now));
         self.until_look.set(self.next_look(elapsed));
+        if elapsed > LOOK_PERIOD * 8 {
+            self.queue.hurry();
+        }
         self.empty_inbox();
         if now.duration_since(self.watched.get()) >= WATCH {
             // The watcher may never come to it: whoever is woken for something all the time watches nobody.
@@ -250,12 +253,13 @@ impl Local {
         let sleep = &self.shared.sleep;
         let mut rest = sleep.announce(self.index, self.searching.replace(false));
         // The last look, after the announcement. `stop` is part of it: who stops us wakes those who are announced.
-        let mut settled = !self.is_work_left() && !stop();
+        let mut settled = !self.has_own_work() && !self.is_work_left() && !stop();
         if settled {
             sleep.settle();
             self.shared.driver.before_park(self.index);
-            if self.shared.workers.iter().any(|worker| worker.lifo.is_full()) {
-                // Somebody runs who may not come back soon to what it has readied.
+            if self.shared.workers.iter().any(|worker| worker.lifo.is_full() || worker.stealer.has_put_off())
+            {
+                // Somebody runs who may not come back soon to what it has readied, or put off.
                 sleep.ensure_watch(|| self.shared.driver.interrupt());
                 rest = sleep.look_up(self.index);
             }

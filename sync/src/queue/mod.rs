@@ -97,7 +97,8 @@ impl<T, O: Order<T>> Queue<T, O> {
     /// # Cancellation
     ///
     /// Who is cancelled while waiting has put nothing; if it had been woken, the next has the room. The same where the future
-    /// is dropped; [`Put::into_item`] gets the item back.
+    /// is dropped; [`Put::into_item`] gets the item back. A future that was woken, and is kept without being polled, may hold up
+    /// others who wait for room until a few more items are taken: on several workers not each item wakes one.
     ///
     /// # Errors
     ///

@@ -62,6 +62,8 @@ pub(crate) struct Outlet<T, O: Order<T>> {
     may_have_putters: bool,
     /// A putter was woken for room and has not looked yet: it will fill more of it, and then wake the next.
     called: bool,
+    /// There was room for another since, who was not woken for that reason.
+    skipped: bool,
     /// What was taken when a putter was last woken.
     taken_at_call: usize,
     /// Items that were ever marked as done, or dropped by a shut-down.
@@ -76,6 +78,16 @@ pub(crate) struct Outlet<T, O: Order<T>> {
 
 // SAFETY: items are handed from thread to thread, and never shared. (`O::Items` holds nothing but items.)
 unsafe impl<T: Send, O: Order<T>> Send for Outlet<T, O> {}
+
+/// Wakes who waits for room next, if there is any, when dropped.
+#[must_use]
+pub(crate) struct PassRoomOn<'a, T, O: Order<T>>(&'a Shared<T, O>);
+
+impl<T, O: Order<T>> Drop for PassRoomOn<'_, T, O> {
+    fn drop(&mut self) {
+        self.0.pass_room_on();
+    }
+}
 
 /// What came of an attempt to put.
 pub(crate) enum Attempt<T> {
@@ -117,6 +129,7 @@ impl<T, O: Order<T>> Shared<T, O> {
             published: 0,
             may_have_putters: false,
             called: false,
+            skipped: false,
             taken_at_call: 0,
             done: 0,
             put: 0,
@@ -249,8 +262,12 @@ impl<T, O: Order<T>> Shared<T, O> {
     /// that one may be in no hurry.
     #[inline]
     fn call_putter(&self, outlet: &mut Outlet<T, O>) -> Option<Waker> {
-        let due = outlet.taken.wrapping_sub(outlet.taken_at_call) >= self.few();
-        if outlet.called && !due && !in_order() { None } else { outlet.next_putter() }
+        let due = outlet.taken.wrapping_sub(outlet.taken_at_call) >= self.few() || O::len(&outlet.items) == 0;
+        if outlet.called && !due && !in_order() {
+            outlet.skipped = true;
+            return None;
+        }
+        outlet.next_putter()
     }
 
     /// A small part of the queue, in items; in models, of two items that are few.
@@ -286,13 +303,11 @@ impl<T, O: Order<T>> Shared<T, O> {
         wake(waker);
     }
 
-    /// Somebody was woken for room, and has used it: if there is more, it is the next one's.
-    pub(crate) fn has_looked(&self) {
+    /// Somebody was woken for room and looks now. If there was more meanwhile, it is the next one's, as the guard is dropped.
+    pub(crate) fn looks(&self) -> Option<PassRoomOn<'_, T, O>> {
         let mut outlet = self.outlet().lock();
-        if std::mem::take(&mut outlet.called) {
-            drop(outlet);
-            self.pass_room_on();
-        }
+        outlet.called = false;
+        std::mem::take(&mut outlet.skipped).then(|| PassRoomOn(self))
     }
 
     /// Somebody was woken for room and did not use it.

@@ -95,6 +95,7 @@ impl<T, O: Order<T>> Future for Put<'_, T, O> {
                 return Poll::Pending;
             }
         }
+        let _pass_on = if woken { this.queue.looks() } else { None };
         let mut attempt = this.queue.try_put(this.item.take().expect("polled after its end"));
         if let Attempt::Full(item) = attempt {
             let waker = cx.waker().clone();
@@ -103,12 +104,7 @@ impl<T, O: Order<T>> Future for Put<'_, T, O> {
             attempt = this.queue.put_or(item, |putters| unsafe { waiting.begin(putters, waker) });
         }
         let result = match attempt {
-            Attempt::Done => {
-                if woken && !in_order() {
-                    this.queue.has_looked();
-                }
-                Ok(())
-            }
+            Attempt::Done => Ok(()),
             Attempt::ShutDown(item) => {
                 *this.item = Some(item);
                 Err(QueueShutDown)
