@@ -400,9 +400,9 @@ fn waiting_put(
 #[test]
 fn who_was_woken_for_room_wakes_the_next() {
     model(Some(4), || {
-        let queue = Queue::new(2);
-        (0..2).for_each(|item| queue.put_nowait(item).unwrap());
-        let puts = [2, 3].map(|item| {
+        let queue = Queue::new(3);
+        (0..3).for_each(|item| queue.put_nowait(item).unwrap());
+        let puts = [3, 4].map(|item| {
             let put = waiting_put(&queue, item);
             thread::spawn(move || block_on(put))
         });
@@ -410,20 +410,20 @@ fn who_was_woken_for_room_wakes_the_next() {
         for put in puts {
             assert_eq!(put.join().unwrap(), Ok(()));
         }
-        assert_eq!(queue.qsize(), 2);
+        assert_eq!(queue.qsize(), 3);
     });
 }
 
-/// Complete. The first who was woken for room is in no hurry: who finds the queue empty wakes the second.
+/// Complete. Those who were woken for room are in no hurry: who finds the queue empty wakes another.
 #[test]
 fn who_takes_its_time_with_the_room_holds_up_nobody() {
     model(None, || {
         let queue = Queue::new(2);
         (0..2).for_each(|item| queue.put_nowait(item).unwrap());
-        let (idle, hurried) = (waiting_put(&queue, 2), waiting_put(&queue, 3));
+        let (idle, hurried) = ([2, 3].map(|item| waiting_put(&queue, item)), waiting_put(&queue, 4));
         let hurried = thread::spawn(move || block_on(hurried));
         assert_eq!((queue.get_nowait(), queue.get_nowait()), (Ok(0), Ok(1)));
-        assert_eq!(block_on(queue.get()), Ok(3));
+        assert_eq!(block_on(queue.get()), Ok(4));
         assert_eq!(hurried.join().unwrap(), Ok(()));
         drop(idle);
     });
