@@ -6,7 +6,7 @@
 //! does, and have it wait on their core for what its own worker is about to release: then all who want a lock stand in its queue,
 //! though it is held for a moment only.
 //!
-//! Nobody starves: a round that does not end changes places with the next, and what a worker in a long poll has put off is taken
+//! Nobody starves: those who gave way line up in a round that does not end, and what a worker in a long poll has put off is taken
 //! by the watcher.
 
 use std::cell::Cell;
@@ -15,7 +15,8 @@ use std::sync::Arc;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::sync::deque::{Steal, Stealer, Worker};
 
-/// After so many polls, whatever was readied meanwhile, the next round begins. In models that happens soon.
+/// After so many polls, whatever was readied meanwhile, so many of those who gave way line up behind it. In models that happens
+/// soon.
 const LIMIT: u32 = if cfg!(kumihimo_loom) { 2 } else { 256 };
 
 /// The owner's side.
@@ -26,7 +27,7 @@ pub(crate) struct Rounds<T> {
     running: Cell<usize>,
     /// The same, for the others.
     shown: Arc<AtomicUsize>,
-    /// Polls until the next round begins in any case.
+    /// Polls until those who gave way line up in any case.
     left: Cell<u32>,
 }
 
@@ -81,13 +82,12 @@ impl<T> Rounds<T> {
         self.left.set(self.left.get().saturating_sub(1));
     }
 
-    /// The next round begins with the next task: what was put off has waited for long.
+    /// With the next task, those who gave way line up behind the others: they have waited for long.
     pub(crate) fn hurry(&self) {
         self.left.set(0);
     }
 
-    /// Takes the first task. If a round begins with it and something is left, `begun` is called: others may have a part, or
-    /// have to look after it.
+    /// Takes the first task. If others may have a part of those who gave way from now on, `begun` is called.
     #[inline]
     pub(crate) fn pop(&self, begun: impl FnOnce()) -> Option<T> {
         if self.left.get() > 0
@@ -100,16 +100,15 @@ impl<T> Rounds<T> {
 
     fn turn(&self, begun: impl FnOnce()) -> Option<T> {
         self.left.set(LIMIT);
-        if self.next().is_empty() {
-            return self.running().pop();
-        }
-        self.swap();
-        let task = self.running().pop().or_else(|| {
-            // Somebody was faster. What is left, if anything, is in the round that did not come to its end.
+        if self.running().is_empty() {
             self.swap();
-            self.running().pop()
-        });
-        if !self.is_empty() {
+        } else {
+            // The round does not end. In order: what was readied before them stays before them.
+            let put_off = std::iter::from_fn(|| self.next().pop());
+            put_off.take(LIMIT as usize).for_each(|task| self.running().push(task));
+        }
+        let task = self.running().pop();
+        if !self.running().is_empty() {
             begun();
         }
         task
