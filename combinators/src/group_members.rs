@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use kumihimo_context::{CancelMessage, Leaf, WaitKind};
@@ -108,7 +108,7 @@ impl<E> Members<E> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<E>> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 
     /// A task has returned an error.

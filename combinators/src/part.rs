@@ -1,8 +1,8 @@
 //! A part of a task that can be cancelled alone: what a time-out wraps, the body of a group.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
-use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use kumihimo_context::{
@@ -110,7 +110,7 @@ impl Part {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 
     /// Notes whom to wake. Clones and drops wakers, which may be anybody's, outside of the lock.

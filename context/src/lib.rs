@@ -20,6 +20,8 @@ mod forward;
 mod leaf;
 #[doc(hidden)]
 pub mod model;
+#[doc(hidden)]
+pub mod mutex;
 mod poll_context;
 mod scope;
 mod services;

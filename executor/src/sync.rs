@@ -1,5 +1,7 @@
 //! std's synchronisation, or loom's under `--cfg kumihimo_loom`.
 
+pub(crate) use kumihimo_context::mutex::{Condvar, Mutex, MutexGuard};
+
 #[cfg(not(kumihimo_loom))]
 pub(crate) use self::std_sync::*;
 
@@ -11,7 +13,7 @@ mod std_sync {
     pub(crate) use crossbeam_deque as deque;
     pub(crate) use std::alloc;
     pub(crate) use std::hint::spin_loop;
-    pub(crate) use std::sync::{MutexGuard, PoisonError, atomic};
+    pub(crate) use std::sync::atomic;
     pub(crate) use std::thread;
 
     macro_rules! local {
@@ -20,21 +22,6 @@ mod std_sync {
         };
     }
     pub(crate) use local;
-
-    /// A mutex that a panic does not poison: its data is only ever left in a consistent state.
-    #[derive(Debug, Default)]
-    pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
-
-    impl<T> Mutex<T> {
-        pub(crate) const fn new(value: T) -> Mutex<T> {
-            Mutex(std::sync::Mutex::new(value))
-        }
-
-        #[inline]
-        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner)
-        }
-    }
 
     /// What a model takes for memory: see loom's.
     #[derive(Debug, Default)]
@@ -52,24 +39,6 @@ mod std_sync {
         #[inline(always)]
         pub(crate) fn is_written(&self) {}
     }
-
-    /// What a thread waits for under a mutex.
-    #[derive(Debug, Default)]
-    pub(crate) struct Condvar(std::sync::Condvar);
-
-    impl Condvar {
-        pub(crate) const fn new() -> Condvar {
-            Condvar(std::sync::Condvar::new())
-        }
-
-        pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-            self.0.wait(guard).unwrap_or_else(PoisonError::into_inner)
-        }
-
-        pub(crate) fn notify_all(&self) {
-            self.0.notify_all();
-        }
-    }
 }
 
 #[cfg(kumihimo_loom)]
@@ -78,10 +47,7 @@ pub(crate) mod deque;
 
 #[cfg(kumihimo_loom)]
 mod loom_sync {
-    use std::ops::{Deref, DerefMut};
-
     pub(crate) use crate::model::memory as alloc;
-    use kumihimo_context::model::{Atomic, atomic};
     pub(crate) use loom::sync::atomic;
     // loom explores schedules only where threads yield, so a spin is a yield there.
     pub(crate) use loom::thread::yield_now as spin_loop;
@@ -93,38 +59,6 @@ mod loom_sync {
         };
     }
     pub(crate) use local;
-
-    #[derive(Debug, Default)]
-    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
-
-    impl<T> Mutex<T> {
-        pub(crate) fn new(value: T) -> Mutex<T> {
-            Mutex(loom::sync::Mutex::new(value))
-        }
-
-        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-            let atomic = atomic();
-            MutexGuard(self.0.lock().unwrap(), atomic)
-        }
-    }
-
-    /// In a user's model, nobody is interrupted while having the lock.
-    #[derive(Debug)]
-    pub(crate) struct MutexGuard<'a, T>(loom::sync::MutexGuard<'a, T>, Atomic);
-
-    impl<T> Deref for MutexGuard<'_, T> {
-        type Target = T;
-
-        fn deref(&self) -> &T {
-            &self.0
-        }
-    }
-
-    impl<T> DerefMut for MutexGuard<'_, T> {
-        fn deref_mut(&mut self) -> &mut T {
-            &mut self.0
-        }
-    }
 
     /// Stands for memory that is made and freed by hand, neither of which is an access to loom: whoever is about to give it up
     /// has used it, and whoever frees it changes it, which must come after.
@@ -151,30 +85,6 @@ mod loom_sync {
             // It is made by whoever shows it to the others.
             memory.is_written();
             memory
-        }
-    }
-
-    #[derive(Debug, Default)]
-    pub(crate) struct Condvar(loom::sync::Condvar);
-
-    impl Condvar {
-        pub(crate) fn new() -> Condvar {
-            Condvar(loom::sync::Condvar::new())
-        }
-
-        pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-            let MutexGuard(guard, step) = guard;
-            drop(step);
-            let guard = self.0.wait(guard).unwrap();
-            MutexGuard(guard, atomic())
-        }
-
-        pub(crate) fn notify_all(&self) {
-            self.0.notify_all();
-        }
-
-        pub(crate) fn notify_one(&self) {
-            self.0.notify_one();
         }
     }
 

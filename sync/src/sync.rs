@@ -1,8 +1,9 @@
 //! std's primitives, or loom's under `--cfg kumihimo_loom`.
 
+pub(crate) use kumihimo_context::mutex::{Mutex, MutexGuard};
+
 #[cfg(not(kumihimo_loom))]
 mod imp {
-    pub(crate) use std::sync::MutexGuard;
     pub(crate) use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize};
 
     /// Parks the thread that made it.
@@ -20,21 +21,6 @@ mod imp {
         /// May return for nothing.
         pub(crate) fn park(&self) {
             std::thread::park();
-        }
-    }
-
-    /// A mutex that a panic does not poison: its data is only ever left in a consistent state.
-    #[derive(Debug, Default)]
-    pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
-
-    impl<T> Mutex<T> {
-        pub(crate) const fn new(value: T) -> Mutex<T> {
-            Mutex(std::sync::Mutex::new(value))
-        }
-
-        #[inline]
-        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-            self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
         }
     }
 
@@ -63,9 +49,6 @@ mod imp {
 #[cfg(kumihimo_loom)]
 mod imp {
     pub(crate) use loom::cell::UnsafeCell;
-    use std::ops::{Deref, DerefMut};
-
-    use kumihimo_context::model::{Atomic, atomic};
     pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize};
 
     /// By hand: loom's own `unpark` also lets go a thread that waits for a lock, and forgets its token then.
@@ -89,38 +72,6 @@ mod imp {
             while !std::mem::take(&mut *token) {
                 token = self.given.wait(token).unwrap();
             }
-        }
-    }
-
-    #[derive(Debug, Default)]
-    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
-
-    impl<T> Mutex<T> {
-        pub(crate) fn new(value: T) -> Mutex<T> {
-            Mutex(loom::sync::Mutex::new(value))
-        }
-
-        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-            let atomic = atomic();
-            MutexGuard(self.0.lock().unwrap(), atomic)
-        }
-    }
-
-    /// In a user's model, nobody is interrupted while having the lock.
-    #[derive(Debug)]
-    pub(crate) struct MutexGuard<'a, T>(loom::sync::MutexGuard<'a, T>, #[allow(dead_code)] Atomic);
-
-    impl<T> Deref for MutexGuard<'_, T> {
-        type Target = T;
-
-        fn deref(&self) -> &T {
-            &self.0
-        }
-    }
-
-    impl<T> DerefMut for MutexGuard<'_, T> {
-        fn deref_mut(&mut self) -> &mut T {
-            &mut self.0
         }
     }
 }
