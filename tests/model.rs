@@ -280,6 +280,10 @@ mod found {
             done.await.unwrap();
         });
         assert!(failure.contains("deadlock"), "{failure}");
+        // Which lock is told by where it was made.
+        let awaited = failure.split("waits for the lock made at tests/model.rs:").skip(1);
+        let awaited: Vec<_> = awaited.map(|rest| rest.split(',').next()).collect();
+        assert!(awaited.len() == 2 && awaited[0] != awaited[1], "{failure}");
     }
 
     /// A cell that tasks share, to be synchronised by somebody else.

@@ -8,6 +8,9 @@
 pub use check::check;
 #[cfg(kumihimo_loom)]
 pub use in_model::{Atomic, Divisible, is_on, pause, resume, rewind};
+pub use made::Made;
+#[cfg(kumihimo_loom)]
+pub use made::waits_for;
 
 /// A step that is taken as one, until this is dropped.
 #[cfg(not(kumihimo_loom))]
@@ -35,6 +38,82 @@ pub fn divisible() -> Divisible {
     return Divisible::enter();
     #[cfg(not(kumihimo_loom))]
     Divisible
+}
+
+#[cfg(not(kumihimo_loom))]
+mod made {
+    /// What is waited for at a primitive, in words, and where that was made: for the report of a model.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Made;
+
+    impl Made {
+        /// Made by who calls this.
+        #[inline(always)]
+        pub const fn here(_what: &'static str) -> Made {
+            Made
+        }
+
+        /// Something else at the same primitive.
+        #[inline(always)]
+        #[must_use]
+        pub const fn but(self, _what: &'static str) -> Made {
+            self
+        }
+
+        /// Somebody waits for it at this [place](crate::WaitWord::queued).
+        #[inline(always)]
+        pub fn is_awaited(self, _place: *const ()) {}
+    }
+}
+
+#[cfg(kumihimo_loom)]
+mod made {
+    use std::cell::RefCell;
+    use std::collections::BTreeMap;
+    use std::fmt;
+    use std::panic::Location;
+
+    use crate::WaitWord;
+
+    // Of the thread of the system, on which loom runs all of its own.
+    std::thread_local! {
+        /// What was last waited for at a place.
+        static AWAITED: RefCell<BTreeMap<usize, Made>> = const { RefCell::new(BTreeMap::new()) };
+    }
+
+    /// What is waited for at a primitive, in words, and where that was made: for the report of a model.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Made(&'static str, &'static Location<'static>);
+
+    impl Made {
+        /// Made by who calls this.
+        #[track_caller]
+        pub const fn here(what: &'static str) -> Made {
+            Made(what, Location::caller())
+        }
+
+        /// Something else at the same primitive.
+        #[must_use]
+        pub const fn but(self, what: &'static str) -> Made {
+            Made(what, self.1)
+        }
+
+        /// Somebody waits for it at this [place](WaitWord::queued).
+        pub fn is_awaited(self, place: *const ()) {
+            AWAITED.with_borrow_mut(|awaited| awaited.insert(WaitWord::queued(place).to_bits(), self));
+        }
+    }
+
+    impl fmt::Display for Made {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "{} made at {}", self.0, self.1)
+        }
+    }
+
+    /// What a task waits for, if it is at a primitive.
+    pub fn waits_for(word: WaitWord) -> Option<Made> {
+        AWAITED.with_borrow(|awaited| awaited.get(&word.to_bits()).copied())
+    }
 }
 
 #[cfg(kumihimo_loom)]

@@ -14,10 +14,8 @@ pub enum WaitKind {
     Turn = 4,
     /// A job on a thread pool, or in another process.
     Thread = 5,
-    /// A lock, event, queue or other primitive.
-    Primitive = 6,
     /// Anything else.
-    Other = 7,
+    Other = 6,
 }
 
 /// What one poll left behind: nothing, one leaf, one forward, or several things.

@@ -1,6 +1,6 @@
 //! An execution in words: its tasks, and what they did when.
 
-use kumihimo_executor::model::trace::{Event, TaskState, Trace, Wait};
+use kumihimo_executor::model::trace::{Event, TaskState, Trace};
 
 /// Tells of each task who it is and where it stands.
 pub(super) fn print_tasks(trace: &Trace) {
@@ -10,10 +10,10 @@ pub(super) fn print_tasks(trace: &Trace) {
             TaskState::New => "has not begun".to_owned(),
             TaskState::Running => "runs".to_owned(),
             TaskState::Ready => "is ready".to_owned(),
-            TaskState::Waiting(wait) => format!("waits for {}", wait_in_words(trace, wait)),
+            TaskState::Waiting(wait) => format!("waits for {}", trace.in_words(wait)),
             TaskState::Ended(how) => format!("has ended {how}"),
         };
-        eprintln!("  {} created at {}: {state}", name(trace, number), task.site);
+        eprintln!("  {} created at {}: {state}", trace.name(number), task.site);
     }
 }
 
@@ -22,7 +22,7 @@ pub(super) fn print_schedule(trace: &Trace) {
     eprintln!("\nwhat happened:");
     for event in &trace.events {
         let hidden = |number: usize| trace.tasks[number].hidden;
-        let by = |by: &Option<usize>| by.map_or_else(String::new, |by| format!(" by {}", name(trace, by)));
+        let by = |by: &Option<usize>| by.map_or_else(String::new, |by| format!(" by {}", trace.name(by)));
         let line = match event {
             Event::Created(number, _)
             | Event::Polled(number, _)
@@ -34,30 +34,16 @@ pub(super) fn print_schedule(trace: &Trace) {
             {
                 continue;
             }
-            Event::Created(number, creator) => format!("{} is created{}", name(trace, *number), by(creator)),
-            Event::Polled(number, worker) => format!("{} runs, on worker {worker}", name(trace, *number)),
+            Event::Created(number, creator) => format!("{} is created{}", trace.name(*number), by(creator)),
+            Event::Polled(number, worker) => format!("{} runs, on worker {worker}", trace.name(*number)),
             Event::Suspended(number, wait) => {
-                format!("{} waits for {}", name(trace, *number), wait_in_words(trace, wait))
+                format!("{} waits for {}", trace.name(*number), trace.in_words(wait))
             }
-            Event::Ended(number, how) => format!("{} ends {how}", name(trace, *number)),
-            Event::Woken(number, waker) => format!("{} is woken{}", name(trace, *number), by(waker)),
-            Event::Spurious(number) => format!("{} is polled for nothing", name(trace, *number)),
+            Event::Ended(number, how) => format!("{} ends {how}", trace.name(*number)),
+            Event::Woken(number, waker) => format!("{} is woken{}", trace.name(*number), by(waker)),
+            Event::Spurious(number) => format!("{} is polled for nothing", trace.name(*number)),
             Event::Time => "time passes to the next deadline".to_owned(),
         };
         eprintln!("  {line}");
-    }
-}
-
-fn wait_in_words(trace: &Trace, wait: &Wait) -> String {
-    match wait {
-        Wait::Task(number) => name(trace, *number),
-        Wait::For(words) => (*words).to_owned(),
-    }
-}
-
-fn name(trace: &Trace, number: usize) -> String {
-    match &trace.tasks[number].name {
-        Some(name) => format!("task {number} `{name}`"),
-        None => format!("task {number}"),
     }
 }

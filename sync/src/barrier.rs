@@ -1,9 +1,13 @@
 //! `Barrier`: so many meet, and go on together.
 
 use std::fmt;
+use std::sync::Arc;
+
+use kumihimo_context::model::Made;
 
 use crate::blocking::block_on;
 use crate::condition::Condition;
+use crate::lock::Lock;
 use crate::sync::{Mutex, MutexGuard};
 
 /// A place where a number of tasks meet: asyncio's `Barrier`.
@@ -92,7 +96,9 @@ impl Barrier {
     pub fn new(parties: usize) -> Barrier {
         assert!(parties > 0, "a barrier needs at least one party");
         let state = State { phase: Phase::Filling, count: 0 };
-        Barrier { parties, condition: Condition::new(), state: Mutex::new(state) }
+        let made = Made::here("the barrier");
+        let condition = Condition::made(Arc::new(Lock::made((), made)), made);
+        Barrier { parties, condition, state: Mutex::new(state) }
     }
 
     /// Waits for the others; gives a number from zero to one less than there are parties, in the order of arrival.

@@ -6,7 +6,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use kumihimo_context::model::atomic;
+use kumihimo_context::model::{Made, atomic};
 use kumihimo_context::{CancelledError, Forward, Scoped, scope};
 use pin_project_lite::pin_project;
 
@@ -66,6 +66,7 @@ pub struct ConditionStatistics {
 impl Condition {
     /// A condition with a lock of its own.
     #[doc(alias = "asyncio.Condition")]
+    #[cfg_attr(kumihimo_loom, track_caller)]
     pub fn new() -> Condition {
         Condition::with_value(())
     }
@@ -73,6 +74,7 @@ impl Condition {
 
 impl<T> Condition<T> {
     /// A condition with a lock of its own, around a value.
+    #[cfg_attr(kumihimo_loom, track_caller)]
     pub fn with_value(value: T) -> Condition<T> {
         Condition::with_lock(Arc::new(Lock::with_value(value)))
     }
@@ -80,8 +82,13 @@ impl<T> Condition<T> {
 
 impl<T: ?Sized> Condition<T> {
     /// A condition on a lock that others use as well.
+    #[cfg_attr(kumihimo_loom, track_caller)]
     pub fn with_lock(lock: Arc<Lock<T>>) -> Condition<T> {
-        Condition { lock, crowd: Arc::new(Crowd::new()) }
+        Condition::made(lock, Made::here("a notification of the condition"))
+    }
+
+    pub(crate) fn made(lock: Arc<Lock<T>>, made: Made) -> Condition<T> {
+        Condition { lock, crowd: Arc::new(Crowd::new(made)) }
     }
 
     /// Its lock.

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use kumihimo_context::model::Made;
 use kumihimo_context::{Leaf, spawn_hidden};
 use pin_project_lite::pin_project;
 
@@ -85,8 +86,8 @@ impl<C: Crowded> Drop for Telling<C> {
 pub(crate) struct Crowd(pub(crate) Mutex<Waiters>);
 
 impl Crowd {
-    pub(crate) fn new() -> Crowd {
-        Crowd(Mutex::new(Waiters::new()))
+    pub(crate) fn new(made: Made) -> Crowd {
+        Crowd(Mutex::new(Waiters::new(made)))
     }
 
     /// Wakes all who wait now. Where they are very many, a task of its own wakes most, so that waking a million holds up nobody.

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
-use kumihimo_context::model::atomic;
+use kumihimo_context::model::{Made, atomic};
 use pin_project_lite::pin_project;
 
 use crate::blocking::{self, block_on};
@@ -44,6 +44,7 @@ pub struct Event {
     word: AtomicUsize,
     /// Made when somebody first waits. Shared with the task that wakes very many.
     crowd: OnceLock<Arc<Crowd>>,
+    made: Made,
 }
 
 /// What can be seen of an [`Event`] at one moment.
@@ -59,7 +60,7 @@ impl Event {
         /// An event that is not set.
         #[doc(alias = "asyncio.Event")]
         pub const fn new() -> Event {
-            Event { word: AtomicUsize::new(0), crowd: OnceLock::new() }
+            Event { word: AtomicUsize::new(0), crowd: OnceLock::new(), made: Made::here("the event") }
         }
     }
 
@@ -137,7 +138,7 @@ impl Event {
     }
 
     fn crowd(&self) -> &Arc<Crowd> {
-        self.crowd.get_or_init(|| Arc::new(Crowd::new()))
+        self.crowd.get_or_init(|| Arc::new(Crowd::new(self.made)))
     }
 
     /// Somebody begins to wait. False if the event is set.

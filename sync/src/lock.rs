@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use kumihimo_context::model::Made;
 use pin_project_lite::pin_project;
 
 use crate::blocking::{self, block_on};
@@ -74,7 +75,13 @@ impl<T> Lock<T> {
     const_unless_loom! {
         /// A lock that nobody holds, around a value.
         pub const fn with_value(value: T) -> Lock<T> {
-            Lock { permits: Permits::new(1, Next::Waits), value: UnsafeCell::new(value) }
+            Lock::made(value, Made::here("the lock"))
+        }
+    }
+
+    const_unless_loom! {
+        pub(crate) const fn made(value: T, made: Made) -> Lock<T> {
+            Lock { permits: Permits::new(1, Next::Waits, made), value: UnsafeCell::new(value) }
         }
     }
 

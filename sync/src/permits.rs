@@ -21,7 +21,7 @@ use std::pin::Pin;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::task::{Context, Poll, Waker, ready};
 
-use kumihimo_context::model::atomic;
+use kumihimo_context::model::{Made, atomic};
 use kumihimo_context::{Leaf, in_order};
 use pin_project_lite::pin_project;
 
@@ -72,8 +72,8 @@ pub(crate) struct Seen {
 impl Permits {
     const_unless_loom! {
         /// Permits of which so many, at most `MAX_PERMITS`, are free.
-        pub(crate) const fn new(free: usize, next: Next) -> Permits {
-            Permits { word: AtomicU64::new(free as u64 * FREE), next, waiters: Mutex::new(Waiters::new()) }
+        pub(crate) const fn new(free: usize, next: Next, made: Made) -> Permits {
+            Permits { word: AtomicU64::new(free as u64 * FREE), next, waiters: Mutex::new(Waiters::new(made)) }
         }
     }
 

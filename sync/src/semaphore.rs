@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use kumihimo_context::model::Made;
 use pin_project_lite::pin_project;
 
 use crate::blocking::{self, block_on};
@@ -110,7 +111,7 @@ impl Semaphore {
         /// If there are more than [`MAX_PERMITS`](Self::MAX_PERMITS).
         #[doc(alias = "asyncio.Semaphore")]
         pub const fn new(permits: usize) -> Semaphore {
-            Semaphore { permits: Permits::new(check(permits), Next::IsFound) }
+            Semaphore { permits: Permits::new(check(permits), Next::IsFound, Made::here("a permit of the semaphore")) }
         }
     }
 
@@ -152,7 +153,7 @@ impl BoundedSemaphore {
         /// If there are more than [`MAX_PERMITS`](Self::MAX_PERMITS).
         #[doc(alias = "asyncio.BoundedSemaphore")]
         pub const fn new(permits: usize) -> BoundedSemaphore {
-            BoundedSemaphore { permits: Permits::new(check(permits), Next::IsFound), bound: permits }
+            BoundedSemaphore { permits: Permits::new(check(permits), Next::IsFound, Made::here("a permit of the semaphore")), bound: permits }
         }
     }
 

@@ -86,6 +86,7 @@ macro_rules! const_unless_loom {
         $vis const fn $($rest)*
 
         #[cfg(kumihimo_loom)]
+        #[track_caller]
         $(#[$meta])*
         $vis fn $($rest)*
     };

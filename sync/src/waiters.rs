@@ -13,6 +13,7 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::task::{Context, Waker};
 
+use kumihimo_context::model::Made;
 use kumihimo_context::{in_order, is_cancelled};
 
 use crate::sync::{AtomicU8, Mutex, UnsafeCell};
@@ -141,14 +142,16 @@ pub(crate) struct Waiters {
     released: u64,
     /// How many of those are left.
     untold: u32,
+    /// What they wait for.
+    made: Made,
 }
 
 // SAFETY: the nodes that it points to may be touched from any thread, under the mutex.
 unsafe impl Send for Waiters {}
 
 impl Waiters {
-    pub(crate) const fn new() -> Waiters {
-        Waiters { head: None, tail: None, len: 0, next: 0, released: 0, untold: 0 }
+    pub(crate) const fn new(made: Made) -> Waiters {
+        Waiters { head: None, tail: None, len: 0, next: 0, released: 0, untold: 0, made }
     }
 
     /// Whether nobody is in the list.
@@ -182,6 +185,7 @@ impl Waiters {
         self.next += 1;
         // Relaxed: others look under the mutex.
         node.state.store(QUEUED, Relaxed);
+        self.made.is_awaited(node.place());
     }
 
     /// Takes a node out that its owner gives up, unless it was chosen.

@@ -132,7 +132,7 @@ impl Queue {
             // Without worker 0, the main task has ended.
             let stuck = ready.inside[0] && ready.inside == ready.idle;
             if stuck && ready.tasks.is_empty() && !foreign::is_there() {
-                verdict::fail("deadlock: every task waits, and there is no timer that could wake one");
+                verdict::fail(format!("deadlock, and no timer that could end it: {}", trace::waits()));
                 (0..self.bells.len()).for_each(|worker| self.tell(&mut ready, worker));
                 return None;
             }

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::panic::Location;
 
-use kumihimo_context::{WaitKind, WaitWord};
+use kumihimo_context::{WaitKind, WaitWord, model};
 
 use crate::task::header::{Header, TaskRef};
 use crate::task::id::TaskId;
@@ -63,7 +63,7 @@ pub enum Wait {
     /// The task with this number.
     Task(usize),
     /// This, in words.
-    For(&'static str),
+    For(String),
 }
 
 /// What happened, and to which task, by number.
@@ -92,6 +92,22 @@ impl Trace {
 
     fn number(&self, task: *const Header) -> Option<usize> {
         self.live.get(&task.addr()).map(|(number, _)| *number)
+    }
+
+    /// The task with this number.
+    pub fn name(&self, number: usize) -> String {
+        match &self.tasks[number].name {
+            Some(name) => format!("task {number} `{name}`"),
+            None => format!("task {number}"),
+        }
+    }
+
+    /// What a task waits for.
+    pub fn in_words(&self, wait: &Wait) -> String {
+        match wait {
+            Wait::Task(number) => self.name(*number),
+            Wait::For(words) => words.clone(),
+        }
     }
 }
 
@@ -174,19 +190,19 @@ pub(crate) fn suspended(task: &Header, wait: WaitWord) {
     });
 }
 
-fn in_words(wait: WaitWord) -> &'static str {
-    const KINDS: [(WaitKind, &str); 7] = [
+fn in_words(wait: WaitWord) -> String {
+    model::waits_for(wait).map_or_else(|| kind_in_words(wait).to_owned(), |made| made.to_string())
+}
+
+fn kind_in_words(wait: WaitWord) -> &'static str {
+    const KINDS: [(WaitKind, &str); 6] = [
         (WaitKind::Sleep, "a time"),
         (WaitKind::Readable, "a descriptor to be readable"),
         (WaitKind::Writable, "a descriptor to be writable"),
         (WaitKind::Turn, "its next turn"),
         (WaitKind::Thread, "a thread"),
-        (WaitKind::Primitive, "a lock, an event or a queue"),
         (WaitKind::Other, "something"),
     ];
-    if wait.is_queued() {
-        return "a lock, an event or a queue";
-    }
     if wait == WaitWord::MANY {
         return "several things";
     }
@@ -250,6 +266,19 @@ pub(crate) fn is_named(task: TaskRef, name: &str) -> bool {
 /// How often a task that has not ended was suspended.
 pub(crate) fn suspensions(task: TaskRef) -> Option<usize> {
     TRACE.with_borrow(|trace| trace.number(task.as_ptr()).map(|number| trace.tasks[number].suspensions))
+}
+
+/// Who waits for what.
+pub(crate) fn waits() -> String {
+    TRACE.with_borrow(|trace| {
+        let waits = trace.tasks.iter().enumerate().filter_map(|(number, task)| match &task.state {
+            TaskState::Waiting(wait) if !task.hidden => {
+                Some(format!("{} waits for {}", trace.name(number), trace.in_words(wait)))
+            }
+            _ => None,
+        });
+        waits.collect::<Vec<_>>().join(", ")
+    })
 }
 
 /// The tasks that are suspended, in order of their creation.

@@ -86,6 +86,7 @@ impl<T> Queue<T> {
     ///
     /// Room is made as it is needed, whatever the limit.
     #[doc(alias = "asyncio.Queue")]
+    #[cfg_attr(kumihimo_loom, track_caller)]
     pub fn new(maxsize: usize) -> Queue<T> {
         Queue(Arc::new(Shared::new(maxsize)))
     }
@@ -306,6 +307,7 @@ macro_rules! ordered {
             /// queue.put_nowait(1).unwrap();
             /// assert_eq!(queue.get_nowait(), Ok(1));
             /// ```
+            #[cfg_attr(kumihimo_loom, track_caller)]
             pub fn new(maxsize: usize) -> $queue<T> {
                 $queue(Queue(Arc::new(Shared::new(maxsize))))
             }

@@ -14,6 +14,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::Waker;
 
 use kumihimo_context::in_order;
+use kumihimo_context::model::Made;
 
 use super::errors::{GetError, PutError, QueueEmpty, QueueFull, QueueShutDown, TooManyDone};
 use super::order::{Order, Payload};
@@ -114,14 +115,16 @@ pub(crate) struct Counts {
 }
 
 impl<T, O: Order<T>> Shared<T, O> {
+    #[cfg_attr(kumihimo_loom, track_caller)]
     pub(crate) fn new(maxsize: usize) -> Shared<T, O> {
+        let made = Made::here("an item of the queue");
         let inlet = Inlet {
             items: VecDeque::new(),
             put: 0,
             taken: 0,
             shut_down: false,
             may_have_getters: false,
-            getters: Waiters::new(),
+            getters: Waiters::new(made),
         };
         let outlet = Outlet {
             items: O::Items::default(),
@@ -133,8 +136,8 @@ impl<T, O: Order<T>> Shared<T, O> {
             taken_at_call: 0,
             done: 0,
             put: 0,
-            putters: Waiters::new(),
-            joiners: Waiters::new(),
+            putters: Waiters::new(made.but("room in the queue")),
+            joiners: Waiters::new(made.but("the end of what is in the queue")),
         };
         Shared {
             maxsize,
