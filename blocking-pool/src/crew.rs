@@ -103,8 +103,7 @@ impl Crew {
     /// Called by a submitter after a push.
     #[inline]
     pub(crate) fn summon(&self) -> Summons {
-        // Pairs with the fences of `found`, `park`, `leave_if_idle` and `leave_if_closed`: they see our job or we see
-        // their counts.
+        // Pairs with the fences of `found`, `park` and `leave_if_closed`: they see our job or we see their counts.
         fence(SeqCst);
         let counts = self.counts();
         if counts.closed() {
@@ -197,7 +196,7 @@ impl Crew {
                 return Next::Search;
             }
         } else if !sleeper.sleep(keep_alive) {
-            return self.leave_if_idle(sleeper, queue_is_empty);
+            return self.leave_if_idle(sleeper);
         } else {
             return Next::Search;
         }
@@ -208,7 +207,7 @@ impl Crew {
 
     /// A parked thread has slept long enough.
     #[cold]
-    fn leave_if_idle(&self, sleeper: &Arc<Sleeper>, queue_is_empty: impl Fn() -> bool) -> Next {
+    fn leave_if_idle(&self, sleeper: &Arc<Sleeper>) -> Next {
         let mut bench = self.lock();
         if !bench.remove(sleeper) {
             drop(bench);
@@ -216,13 +215,7 @@ impl Crew {
             sleeper.sleep(Duration::MAX);
             return Next::Search;
         }
-        // Pairs with the fence of `summon`: we see the job, or the submitter comes for the lock after us and finds one
-        // thread fewer.
-        fence(SeqCst);
-        if !queue_is_empty() {
-            self.counts.fetch_add(SEARCHING.wrapping_sub(PARKED), Relaxed);
-            return Next::Search;
-        }
+        // A submitter that counts on us sees us parked, comes for the lock after us, and finds one thread fewer.
         self.leave(bench, THREAD + PARKED);
         Next::Leave
     }
@@ -260,9 +253,6 @@ impl Crew {
         self.counts.fetch_add(SEARCHING.wrapping_sub(PARKED).wrapping_mul(sleepers.len()), Relaxed);
         drop(bench);
         sleepers.iter().for_each(|sleeper| sleeper.wake());
-        // Pairs with the fence of `summon`, for a caller that empties the queue now: a submitter sees `CLOSED`, or the
-        // caller sees its job.
-        fence(SeqCst);
     }
 
     /// Whether the pool is closed and its last thread gone; else `waker` is told when that is so.

@@ -1,7 +1,9 @@
 //! A pool thread's own place to sleep.
 
-use std::sync::atomic::Ordering::{Acquire, Release};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+#[cfg(not(kumihimo_loom))]
+use std::time::Instant;
 
 use crate::sync::{AtomicBool, Parker};
 
@@ -21,13 +23,14 @@ impl Sleeper {
 
     /// Wakes the thread, or lets its next sleep end at once.
     pub(crate) fn wake(&self) {
-        // Release: pairs with the acquire in `woken`. A swap, though a store would do: in loom's memory a plain store
-        // may fall behind the other side's swaps.
-        self.woken.swap(true, Release);
+        // Relaxed: what there is to do is found under the crew's lock. A swap, though a store would do: in loom's memory a
+        // plain store may fall behind the other side's swaps.
+        self.woken.swap(true, Relaxed);
         self.parker.unpark();
     }
 
     /// Sleeps until woken (true) or until `limit` has passed (false).
+    #[cfg(not(kumihimo_loom))]
     pub(crate) fn sleep(&self, limit: Duration) -> bool {
         let end = Instant::now().checked_add(limit);
         while !self.woken() {
@@ -40,8 +43,21 @@ impl Sleeper {
         true
     }
 
+    /// The same. loom has no time: any limit has passed once others have had a turn.
+    #[cfg(kumihimo_loom)]
+    pub(crate) fn sleep(&self, limit: Duration) -> bool {
+        if limit < Duration::MAX {
+            loom::thread::yield_now();
+            return self.woken();
+        }
+        while !self.woken() {
+            self.parker.park();
+        }
+        true
+    }
+
     fn woken(&self) -> bool {
-        // Acquire: pairs with the release in `wake`. Only this thread clears it.
-        self.woken.swap(false, Acquire)
+        // Relaxed: as in `wake`. Only this thread clears it.
+        self.woken.swap(false, Relaxed)
     }
 }

@@ -51,10 +51,8 @@ mod imp {
 
 #[cfg(kumihimo_loom)]
 mod imp {
-    use std::time::Duration;
-
+    pub(crate) use kumihimo_context::model::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, fence};
     pub(crate) use loom::cell::UnsafeCell;
-    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, fence};
     pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
     pub(crate) use loom::thread::Builder;
 
@@ -82,8 +80,7 @@ mod imp {
             self.given.notify_one();
         }
 
-        /// loom has no time: nothing times out in a model.
-        pub(crate) fn park_timeout(&self, _limit: Duration) {
+        pub(crate) fn park(&self) {
             let mut token = self.token.lock().unwrap();
             while !std::mem::take(&mut *token) {
                 token = self.given.wait(token).unwrap();

@@ -16,7 +16,7 @@ mod imp {
 
 #[cfg(kumihimo_loom)]
 mod imp {
-    pub(crate) use loom::sync::atomic::AtomicBool;
+    pub(crate) use kumihimo_context::model::atomic::AtomicBool;
 
     // loom runs its model threads on one thread of the system, so they need loom's own locals.
     macro_rules! local {

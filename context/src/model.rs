@@ -5,6 +5,9 @@
 //! it. Without `--cfg kumihimo_loom`, and in models that are no user's, there is nothing of this.
 
 #[cfg(kumihimo_loom)]
+pub mod atomic;
+
+#[cfg(kumihimo_loom)]
 pub use check::check;
 #[cfg(kumihimo_loom)]
 pub use in_model::{Atomic, Divisible, is_on, pause, resume, rewind};
@@ -118,50 +121,63 @@ mod made {
 
 #[cfg(kumihimo_loom)]
 mod check {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    use std::cell::Cell;
+    use std::panic::{set_hook, take_hook};
+    use std::sync::Once;
     use std::time::Instant;
+
+    // Of the thread of the system, on which loom runs all of its own.
+    std::thread_local! {
+        /// How many interleavings of a model there were so far, and since when.
+        static EXPLORED: Cell<Option<(u64, Instant)>> = const { Cell::new(None) };
+    }
 
     /// Checks every interleaving with at most so many preemptions, and says how many there were: for models of our own.
     ///
-    /// `LOOM_MAX_PREEMPTIONS` is for looking deeper, and `KUMIHIMO_MODEL_BOUND` for looking less deep.
+    /// `KUMIHIMO_MODEL_BOUND=+1` allows one more, `KUMIHIMO_MODEL_BOUND=2` two at most.
     pub fn check(preemptions: impl Into<Option<usize>>, model: impl Fn() + Send + Sync + 'static) {
+        tell_failures();
         let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = builder.preemption_bound.or(preemptions.into());
-        let cap = std::env::var("KUMIHIMO_MODEL_BOUND").ok().and_then(|cap| cap.parse().ok());
-        if let Some(cap) = cap {
-            builder.preemption_bound =
-                Some(builder.preemption_bound.map_or(cap, |bound: usize| bound.min(cap)));
-        }
+        builder.preemption_bound = bound(preemptions.into());
         builder.max_branches = 20_000;
-        let count = Arc::new(AtomicU64::new(0));
-        let said = Said { count: count.clone(), began: Instant::now(), bound: builder.preemption_bound };
+        let bound = builder.preemption_bound;
+        let bound = bound.map_or("complete".to_owned(), |bound| format!("cut at {bound} preemptions"));
+        EXPLORED.set(Some((0, Instant::now())));
         builder.check(move || {
-            count.fetch_add(1, Relaxed);
+            let explored = EXPLORED.get().map(|(count, since)| (count + 1, since));
+            EXPLORED.set(explored);
             model();
         });
-        drop(said);
-    }
-
-    /// Says what there was, also where the model has failed.
-    struct Said {
-        count: Arc<AtomicU64>,
-        began: Instant,
-        bound: Option<usize>,
-    }
-
-    impl Drop for Said {
-        fn drop(&mut self) {
-            let thread = std::thread::current();
-            let name = thread.name().unwrap_or("a model");
-            let (count, time) = (self.count.load(Relaxed), self.began.elapsed());
-            let bound =
-                self.bound.map_or("complete".to_owned(), |bound| format!("cut at {bound} preemptions"));
-            match std::thread::panicking() {
-                true => println!("{name}: failed at interleaving {count}, {time:.1?}"),
-                false => println!("{name}: {count} interleavings, {bound}, {time:.1?}"),
-            }
+        if let Some((count, since)) = EXPLORED.take() {
+            println!("{}: {count} interleavings, {bound}, {:.1?}", name(), since.elapsed());
         }
+    }
+
+    fn bound(usual: Option<usize>) -> Option<usize> {
+        let Ok(wanted) = std::env::var("KUMIHIMO_MODEL_BOUND") else { return usual };
+        let number: usize = wanted.parse().expect("KUMIHIMO_MODEL_BOUND is a number, like 2 or +1");
+        match wanted.starts_with('+') {
+            true => usual.map(|usual| usual + number),
+            false => Some(usual.map_or(number, |usual| usual.min(number))),
+        }
+    }
+
+    /// From now on, models that panic say first how far they came: what comes after that may hang.
+    fn tell_failures() {
+        static HOOK: Once = Once::new();
+        HOOK.call_once(|| {
+            let before = take_hook();
+            set_hook(Box::new(move |info| {
+                if let Some((count, since)) = EXPLORED.take() {
+                    println!("{}: failed at interleaving {count}, {:.1?}", name(), since.elapsed());
+                }
+                before(info);
+            }));
+        });
+    }
+
+    fn name() -> String {
+        std::thread::current().name().unwrap_or("a model").to_owned()
     }
 }
 

@@ -48,7 +48,7 @@ pub(crate) mod deque;
 #[cfg(kumihimo_loom)]
 mod loom_sync {
     pub(crate) use crate::model::memory as alloc;
-    pub(crate) use loom::sync::atomic;
+    pub(crate) use kumihimo_context::model::atomic;
     // loom explores schedules only where threads yield, so a spin is a yield there.
     pub(crate) use loom::thread::yield_now as spin_loop;
 

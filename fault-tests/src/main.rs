@@ -10,8 +10,10 @@ mod faults;
 mod programs;
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use crate::catcher::Catcher;
 use crate::copy::Copy;
 use crate::faults::{FAULTS, Fault};
 use crate::programs::{Programs, Verdict};
@@ -33,7 +35,7 @@ fn main() -> ExitCode {
     let Some(programs) = Programs::build(&Copy::new(FAULTS)) else { return ExitCode::FAILURE };
     println!("built in {:.0?}", began.elapsed());
     let sound = are_sound(&programs, &faults);
-    let missed = faults.iter().filter(|fault| !is_caught(&programs, fault)).count();
+    let missed = count_side_by_side(&faults, |fault| !is_caught(&programs, fault));
     println!("{} faults, {missed} not caught, {:.0?}", faults.len(), began.elapsed());
     if sound && missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -46,14 +48,14 @@ fn are_sound(programs: &Programs, faults: &[&Fault]) -> bool {
     let mut catchers: Vec<_> = faults.iter().map(|fault| fault.catcher).collect();
     catchers.sort_unstable();
     catchers.dedup();
-    let fail = |catcher: &_| {
+    let fail = |catcher: &Catcher| {
         let verdict = try_for(Verdict::Passed, || programs.run(catcher, "", PATIENCE));
         if verdict != Verdict::Passed {
             println!("{catcher}: without any fault, the test {verdict}");
         }
         verdict != Verdict::Passed
     };
-    catchers.iter().filter(|catcher| fail(catcher)).count() == 0
+    count_side_by_side(&catchers, fail) == 0
 }
 
 /// Whether the fault's test fails once the fault is there.
@@ -66,6 +68,21 @@ fn is_caught(programs: &Programs, fault: &Fault) -> bool {
     let text = if caught { "caught".into() } else { format!("MISSED: the test {verdict}") };
     println!("{:<58} {:<64} {text} ({:.1?})", fault.name, fault.catcher.to_string(), began.elapsed());
     caught
+}
+
+/// For how many this holds; as many are tried side by side as there are cores.
+fn count_side_by_side<T: Sync>(all: &[T], holds: impl Fn(&T) -> bool + Sync) -> usize {
+    let (next, count) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some(one) = all.get(next.fetch_add(1, Relaxed)) {
+                    count.fetch_add(usize::from(holds(one)), Relaxed);
+                }
+            });
+        }
+    });
+    count.into_inner()
 }
 
 /// Runs a test until it does what is wanted, a few times; gives what it did last.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crate::catcher::Catcher;
@@ -73,9 +74,16 @@ impl Programs {
 
     /// Runs a test with this fault; with none if the name is empty. A test that goes on for longer than `patience` hangs.
     pub(crate) fn run(&self, catcher: &Catcher, fault: &str, patience: Duration) -> Verdict {
+        static RUNS: AtomicUsize = AtomicUsize::new(0);
+        let log = self.root.join(format!("log-{}", RUNS.fetch_add(1, Relaxed)));
+        let verdict = self.run_logged(catcher, fault, patience, &log);
+        let _gone = fs::remove_file(&log);
+        verdict
+    }
+
+    fn run_logged(&self, catcher: &Catcher, fault: &str, patience: Duration, log: &Path) -> Verdict {
         let (program, test) = catcher.place();
-        let log = self.root.join("log");
-        let output = File::create(&log).expect("the target folder can be written");
+        let output = File::create(log).expect("the target folder can be written");
         let errors = output.try_clone().expect("a file has another handle");
         let mut child = Command::new(&self.paths[program])
             .args(["--exact", test])
@@ -91,7 +99,7 @@ impl Programs {
         let began = Instant::now();
         loop {
             if child.try_wait().expect("it is our child").is_some() {
-                return verdict_of(&log);
+                return verdict_of(log);
             }
             if began.elapsed() > patience {
                 let _gone = child.kill();

@@ -108,6 +108,7 @@ impl Copy {
             .env("CARGO_TARGET_DIR", self.root.join("target"))
             .env("RUSTFLAGS", "--cfg kumihimo_loom")
             .env("CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS", "true")
+            .env("CARGO_PROFILE_RELEASE_DEBUG", "false")
             .env("CARGO_PROFILE_RELEASE_LTO", "false")
             .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
             .env("RUST_BACKTRACE", "0")
@@ -144,6 +145,9 @@ impl Copy {
                 "--nocapture",
                 model,
             ])
+            // A build for each mistake takes longer than its model.
+            .env("CARGO_INCREMENTAL", "1")
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
             .process_group(0)
             .stdout(output)
             .stderr(errors)

@@ -7,9 +7,6 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// How long a model that has panicked has for saying how far it came; after that it may hang.
-const LAST_WORDS: Duration = Duration::from_millis(500);
-
 /// What became of it.
 #[derive(Debug)]
 pub(crate) enum Outcome {
@@ -26,8 +23,14 @@ pub(crate) enum Outcome {
 }
 
 /// Runs the models whose names hold one of these, in a test program, with this variable set.
-/// Executions have so many preemptions at most.
-pub(crate) fn run(program: &Path, models: &[&str], mutant: &str, bound: &str, patience: Duration) -> Outcome {
+/// If there is a bound, executions have so many preemptions at most.
+pub(crate) fn run(
+    program: &Path,
+    models: &[&str],
+    mutant: &str,
+    bound: Option<&str>,
+    patience: Duration,
+) -> Outcome {
     static RUNS: AtomicU32 = AtomicU32::new(0);
     let log = std::env::temp_dir().join(format!(
         "kumihimo-mutant-{}-{}",
@@ -43,7 +46,7 @@ fn run_logged(
     program: &Path,
     models: &[&str],
     mutant: &str,
-    bound: &str,
+    bound: Option<&str>,
     patience: Duration,
     log: &PathBuf,
 ) -> Outcome {
@@ -54,7 +57,7 @@ fn run_logged(
         .args(["--nocapture", "--test-threads=1", "--skip", "without_"])
         .args(models)
         .env("KUMIHIMO_MUTANT", mutant)
-        .env("KUMIHIMO_MODEL_BOUND", bound)
+        .envs(bound.map(|bound| ("KUMIHIMO_MODEL_BOUND", bound)))
         .env("RUST_BACKTRACE", "0")
         .stdin(Stdio::null())
         .stdout(output)
@@ -67,10 +70,6 @@ fn run_logged(
     loop {
         let ended = child.try_wait().expect("it is our child");
         if let Some(model) = panicked(&read()) {
-            let deadline = Instant::now() + LAST_WORDS;
-            while interleaving(&read()).is_none() && Instant::now() < deadline {
-                std::thread::sleep(Duration::from_millis(5));
-            }
             end(&mut child);
             return Outcome::Caught { model, interleaving: interleaving(&read()) };
         }

@@ -71,8 +71,8 @@ impl Clock {
     pub(crate) fn pause(&self) {
         let _control = lock(&self.control);
         if !self.is_paused() {
-            // Release: pairs with the acquire in `now`; so do the two below.
-            self.frozen.store(self.running_now().as_nanos().min(END), Ordering::Release);
+            // Relaxed: the time is all that there is to see. As in `advance_to`.
+            self.frozen.store(self.running_now().as_nanos().min(END), Ordering::Relaxed);
         }
     }
 
@@ -85,6 +85,7 @@ impl Clock {
         if frozen != RUNNING {
             let offset = frozen.cast_signed().wrapping_sub(Instant::real().as_nanos().cast_signed());
             self.offset.store(offset.cast_unsigned(), Ordering::Relaxed);
+            // Release: pairs with the Acquire in `now`, for the offset.
             self.frozen.store(RUNNING, Ordering::Release);
         }
         frozen != RUNNING
@@ -95,7 +96,7 @@ impl Clock {
         let _control = lock(&self.control);
         let frozen = self.frozen.load(Ordering::Relaxed);
         if frozen != RUNNING {
-            self.frozen.store(frozen.max(when.min(END)), Ordering::Release);
+            self.frozen.store(frozen.max(when.min(END)), Ordering::Relaxed);
         }
         frozen != RUNNING
     }
@@ -121,8 +122,8 @@ impl Clock {
 
     /// True if it was the last hold and somebody may be waiting for that.
     pub(crate) fn release(&self) -> bool {
-        // Release: pairs with the acquire in `may_auto_advance`; acquire, to chain the releases of other holds.
-        self.holds.fetch_sub(1, Ordering::AcqRel) == 1 && self.is_paused()
+        // Release: pairs with the Acquire in `may_auto_advance`, as do those of the other holds.
+        self.holds.fetch_sub(1, Ordering::Release) == 1 && self.is_paused()
     }
 }
 

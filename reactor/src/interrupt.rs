@@ -36,20 +36,20 @@ impl Interrupt {
     /// One atomic swap: async-signal-safe.
     #[must_use = "a waiter that is not rung for sleeps on"]
     pub(crate) fn request(&self) -> bool {
-        // AcqRel: what the caller wrote before is seen by the waiter when `begin_wait` or `end_wait` (both Acquire)
-        // reads this request, or a later one, which continues the release sequence.
-        self.state.swap(REQUESTED, Ordering::AcqRel) == WAITING
+        // Release: what the caller wrote before is seen by the waiter when it uses up this request (Acquire), or a later
+        // one, which continues the release sequence.
+        self.state.swap(REQUESTED, Ordering::Release) == WAITING
     }
 
     /// A turn is about to wait. False if it must not, because of a request, which is now used up.
     #[must_use = "a turn that waits in spite of a request loses it"]
     pub(crate) fn begin_wait(&self) -> bool {
-        // Acquire: pairs with `request`. Only the one turning thread leaves REQUESTED, so the store can't erase a
-        // request that the exchange did not see; it is a swap to acquire also from requests made in between.
-        match self.state.compare_exchange(IDLE, WAITING, Ordering::AcqRel, Ordering::Acquire) {
+        // Relaxed: without a request there is nothing to see. Only the one turning thread leaves REQUESTED.
+        match self.state.compare_exchange(IDLE, WAITING, Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => true,
             Err(_) => {
-                self.state.swap(IDLE, Ordering::AcqRel);
+                // Acquire: pairs with `request`. A swap, to acquire also from requests made in between.
+                self.state.swap(IDLE, Ordering::Acquire);
                 false
             }
         }
@@ -57,15 +57,15 @@ impl Interrupt {
 
     /// The wait is over. True if a request came while it lasted, which is now used up.
     pub(crate) fn end_wait(&self) -> bool {
-        // AcqRel: pairs with `request`.
-        self.state.swap(IDLE, Ordering::AcqRel) == REQUESTED
+        // Acquire: pairs with `request`.
+        self.state.swap(IDLE, Ordering::Acquire) == REQUESTED
     }
 
     /// Uses up a request, if there is one, for a turn that looks without waiting.
     pub(crate) fn take(&self) -> bool {
-        // Relaxed first look: a request that is not seen yet is found by the next turn. AcqRel as in `end_wait`.
+        // Relaxed first look: a request that is not seen yet is found by the next turn. Acquire as in `end_wait`.
         self.state.load(Ordering::Relaxed) == REQUESTED
-            && self.state.swap(IDLE, Ordering::AcqRel) == REQUESTED
+            && self.state.swap(IDLE, Ordering::Acquire) == REQUESTED
     }
 }
 

@@ -82,6 +82,25 @@ fn without_the_bell_an_interrupt_is_lost() {
     work_is_found(false);
 }
 
+/// A turn that only looks uses up a request: it sees what that was made for.
+#[test]
+fn who_takes_a_request_sees_why() {
+    check(None, || {
+        let (interrupt, work) = (Arc::new(Interrupt::new()), Arc::new(AtomicUsize::new(0)));
+        let other = {
+            let (interrupt, work) = (interrupt.clone(), work.clone());
+            thread::spawn(move || {
+                work.store(1, Relaxed);
+                let _nobody_waits = interrupt.request();
+            })
+        };
+        if interrupt.take() {
+            assert_eq!(work.load(Relaxed), 1);
+        }
+        other.join().unwrap();
+    });
+}
+
 /// A worker publishes a deadline and parks; the turning thread sleeps to what it knows.
 fn deadline_is_kept(looks_again: bool) {
     check(None, move || {

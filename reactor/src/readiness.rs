@@ -125,8 +125,9 @@ impl Readiness {
 
     #[inline]
     pub(crate) fn load(&self) -> Seen {
-        // Acquire: pairs with `report` and `close`.
-        Seen(self.word.load(Ordering::Acquire))
+        // Relaxed: the word is all that there is to see, and who waits for a change registers under a lock that those who
+        // change it take after that.
+        Seen(self.word.load(Ordering::Relaxed))
     }
 
     /// The poller has reported `ready`.
@@ -155,8 +156,8 @@ impl Readiness {
     /// Replaces the word; false if `next` declines.
     #[inline]
     fn update(&self, next: impl Fn(usize) -> Option<usize>) -> bool {
-        // AcqRel: each change pairs with the Acquire of whoever reads it, and continues what the one before began.
-        self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).is_ok()
+        // Relaxed: as in `load`.
+        self.word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
     }
 }
 

@@ -11,7 +11,7 @@ mod imp {
 
     /// Atomic types, and fences.
     pub mod atomic {
-        pub use loom::sync::atomic::*;
+        pub use kumihimo_context::model::atomic::*;
     }
 
     /// Threads.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
@@ -83,7 +83,7 @@ impl Event {
         let mut word = self.word.load(Relaxed);
         while word & QUEUED == 0 {
             // Release: pairs with the Acquire in `is_set`; also where it is set, as what came before is newer.
-            match self.word.compare_exchange_weak(word, SET, AcqRel, Relaxed) {
+            match self.word.compare_exchange_weak(word, SET, Release, Relaxed) {
                 Ok(_) => return,
                 Err(seen) => word = seen,
             }
@@ -105,8 +105,8 @@ impl Event {
     #[doc(alias = "asyncio.Event.clear")]
     pub fn clear(&self) {
         let _atomic = atomic();
-        // AcqRel: between two threads that set and clear, each sees what the other did before.
-        self.word.fetch_and(!SET, AcqRel);
+        // Release: pairs with the Acquire in `is_set`, of who waits for somebody to have taken note.
+        self.word.fetch_and(!SET, Release);
     }
 
     /// Waits until it is set; not at all if it is.

@@ -18,7 +18,7 @@
 use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::task::{Context, Poll, Waker, ready};
 
 use kumihimo_context::model::{Made, atomic};
@@ -178,8 +178,9 @@ impl Permits {
         let less = free + if waiters.is_empty() { QUEUED } else { 0 };
         let more = if counted { GRANTED } else { 0 };
         if less != more {
-            // AcqRel: acquires what others released into the word, and hands it on.
-            self.word.fetch_add(more.wrapping_sub(less), AcqRel);
+            // Relaxed: what is given goes with the node. A free permit was seen by who queued behind it, under the mutex; and
+            // what others released into the word stays in it.
+            self.word.fetch_add(more.wrapping_sub(less), Relaxed);
         }
         if counted { picked.choose_counted() } else { picked.choose() }
     }
@@ -216,8 +217,8 @@ impl Permits {
     }
 
     fn take_counted(&self) {
-        // AcqRel: acquires from who released the permit; and who queues after this sees it done.
-        let before = self.word.fetch_sub(GRANTED, AcqRel);
+        // Relaxed: what was given came with the node.
+        let before = self.word.fetch_sub(GRANTED, Relaxed);
         if before & QUEUED != 0 && before >= FREE {
             // They queued behind us though a permit was free.
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.grant_all())) {
@@ -242,8 +243,8 @@ impl Permits {
                 break;
             }
             // From here on, who releases, or takes what was granted, finds us: nothing came free since `word` was seen.
-            // AcqRel: as for `take_counted`.
-            let queued = self.word.compare_exchange_weak(word, word | QUEUED, AcqRel, Relaxed);
+            // Acquire: if a permit is free, pairs with the Release of who gave it back, for whomever it is granted to.
+            let queued = self.word.compare_exchange_weak(word, word | QUEUED, Acquire, Relaxed);
             if queued.is_ok() {
                 break;
             }
@@ -269,8 +270,8 @@ impl Permits {
         let mut waker = None;
         if removed.chosen {
             if counted {
-                // AcqRel: it hands on what it was given.
-                self.word.fetch_sub(GRANTED, AcqRel);
+                // Relaxed: what it was given was given under the mutex.
+                self.word.fetch_sub(GRANTED, Relaxed);
             }
             // No limit: it is one of those that there were.
             waker = self.hand_on(&mut waiters, MAX_PERMITS).ok().flatten();
@@ -300,8 +301,8 @@ impl Permits {
 
     pub(crate) fn look(&self) -> Seen {
         let waiters = self.waiters.lock();
-        // Acquire: as for `locked`.
-        let word = self.word.load(Acquire);
+        // Relaxed: numbers for people.
+        let word = self.word.load(Relaxed);
         Seen {
             free: (word / FREE) as usize,
             granted: (word % FREE / GRANTED) as usize,

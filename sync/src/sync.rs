@@ -48,8 +48,8 @@ mod imp {
 
 #[cfg(kumihimo_loom)]
 mod imp {
+    pub(crate) use kumihimo_context::model::atomic::{AtomicU8, AtomicU64, AtomicUsize};
     pub(crate) use loom::cell::UnsafeCell;
-    pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize};
 
     /// By hand: loom's own `unpark` also lets go a thread that waits for a lock, and forgets its token then.
     pub(crate) struct Parker {

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 pub(crate) use crossbeam_deque::Steal;
-use loom::sync::atomic::{AtomicUsize, Ordering::*};
+use kumihimo_context::model::atomic::{AtomicUsize, Ordering::*};
 
 struct Queue<T> {
     /// How many items others may know of. All ordering comes from here.

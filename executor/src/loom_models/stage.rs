@@ -81,7 +81,7 @@ pub(super) fn runtime_on(workers: usize, driver: Arc<Bell>) -> (Arc<Shared>, Vec
         outside: Injector::new(),
         strand: Default::default(),
         exceptions: Arc::default(),
-        stopping: loom::sync::atomic::AtomicBool::new(false),
+        stopping: crate::sync::atomic::AtomicBool::new(false),
         sleep: Sleep::new(workers),
         model: None,
         registry: Registry::new(workers + 1),

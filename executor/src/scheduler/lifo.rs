@@ -30,8 +30,8 @@ impl LifoSlot {
             self.0.store(task, Release);
             return None;
         }
-        // The same, and Acquire for the task that comes out.
-        to_task(self.0.swap(task, AcqRel))
+        // Release: the same. What comes out, if anything, was put in by this worker.
+        to_task(self.0.swap(task, Release))
     }
 
     /// Takes the task out.
@@ -41,8 +41,8 @@ impl LifoSlot {
         if self.0.load(Relaxed).is_null() {
             return None;
         }
-        // Acquire: pairs with the Release in `put`.
-        to_task(self.0.swap(ptr::null_mut(), AcqRel))
+        // Acquire: pairs with the Release in `put`. Emptiness says nothing.
+        to_task(self.0.swap(ptr::null_mut(), Acquire))
     }
 
     /// Whether the task has not begun, as a hint.

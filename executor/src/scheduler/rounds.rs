@@ -99,7 +99,10 @@ impl<T> Rounds<T> {
     }
 
     fn turn(&self, begun: impl FnOnce()) -> Option<T> {
-        self.left.set(LIMIT);
+        let hurried = self.left.replace(LIMIT) == 0;
+        if self.next().is_empty() {
+            return if hurried { self.running().pop() } else { None };
+        }
         if self.running().is_empty() {
             self.swap();
         } else {

@@ -33,7 +33,8 @@ pub(crate) const MAX_WORKERS: usize = 0xffff;
 /// Who sleeps, who searches, and who has the baton. See the module's README.
 pub(crate) struct Sleep {
     /// `IDLE`, `SEARCHING`, `WATCHED`, `LOOKING`. Changed under the lock of `inner` (but for the end of a search or of a
-    /// last look), read without.
+    /// last look), read without. Changes are SeqCst, though the fences would do for all but the last look's (see `settle`): in
+    /// one order they leave less to think about, and models an eighth of the interleavings.
     counts: CachePadded<AtomicU64>,
     /// Who is where.
     inner: Mutex<Inner>,
@@ -167,7 +168,7 @@ impl Sleep {
 
     /// Wakes everybody: the runtime pauses or stops.
     pub(crate) fn wake_all(&self, interrupt: impl Fn()) {
-        fence(SeqCst);
+        // Without the fence of `notify`: who announces itself after this takes the lock after us, and sees why we woke all.
         let mut inner = self.inner.lock();
         while let Some(worker) = inner.sleepers.pop() {
             self.claim(&mut inner, worker);
@@ -259,7 +260,7 @@ impl Sleep {
         if searching * 2 >= workers.max(2) as u64 {
             return false;
         }
-        // SeqCst: orders the search after the count, for a pusher that relies on us (see `notify`).
+        // SeqCst: see `Sleep::counts`.
         self.counts.fetch_add(SEARCHING, SeqCst);
         true
     }
@@ -302,14 +303,14 @@ impl Sleep {
     /// The last look has come to an end. Until then an idle worker may hold work that nobody else knows of, and a paused
     /// clock must not advance.
     pub(crate) fn settle(&self) {
-        // SeqCst: where it found work, its withdrawal comes first.
+        // SeqCst: in one order with what it looked at, so that it comes after the `look_again` of who took what it did not find.
         let before = self.counts.fetch_sub(LOOKING, SeqCst);
         debug_assert!(before & LOOKING_MASK != 0);
     }
 
     /// A worker that has settled looks around after all: it must settle again, as after the first look.
     pub(crate) fn look_again(&self) {
-        // SeqCst: counted before it takes anything.
+        // SeqCst: counted before it takes anything, for all who find that taken (see `settle`).
         self.counts.fetch_add(LOOKING, SeqCst);
     }
 

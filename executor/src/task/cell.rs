@@ -89,6 +89,8 @@ unsafe fn poll<F: Future>(task: NonNull<Header>, cx: &mut Context<'_>) -> Poll<R
     let dropped = unsafe { drop_future::<F>(task) };
     Poll::Ready(match (ended, dropped) {
         (Ok(output), Ok(())) => {
+            // SAFETY: the caller's task is alive.
+            unsafe { task.as_ref() }.output.is_written();
             // SAFETY: the future is gone; the place is large enough and aligned for an output.
             unsafe { (*stage).output = ManuallyDrop::new(output) };
             Ok(())

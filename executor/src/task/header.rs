@@ -28,9 +28,9 @@ use super::report::{self, Report};
 use super::state::{State, Wake};
 use super::waiters::Waiters;
 use crate::scheduler::{Dispatching, Shared, dispatching, schedule};
-use crate::sync::Backoff;
 use crate::sync::alloc::dealloc;
 use crate::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::*};
+use crate::sync::{Backoff, Memory};
 
 /// What every task begins with.
 #[repr(C)]
@@ -55,6 +55,8 @@ pub(crate) struct Header {
     wait: AtomicUsize,
     /// Name and cancellation requests, made on first use.
     extras: AtomicPtr<Extras>,
+    /// Stands for the output, where a model looks.
+    pub(crate) output: Memory,
 }
 
 /// What a task is suspended on: it owns a reference.
@@ -125,6 +127,7 @@ impl Header {
             parent,
             wait: AtomicUsize::new(0),
             extras: AtomicPtr::new(std::ptr::null_mut()),
+            output: Memory::new(),
         }
     }
 
@@ -344,6 +347,7 @@ impl TaskRef {
         if !self.header().state.is_plain_value() {
             return self.drop_special();
         }
+        self.header().output.is_written();
         // SAFETY: the task ended with a value that nobody has moved out; the caller is its last owner.
         unsafe { (self.header().vtable.drop_output)(self.0) };
     }
@@ -355,6 +359,7 @@ impl TaskRef {
             // SAFETY: as in `drop_outcome`.
             Some(super::state::Ended::Value) => unsafe {
                 report::before_drop(self);
+                self.header().output.is_written();
                 (self.header().vtable.drop_output)(self.0);
             },
             // SAFETY: a failed task's stage holds its failure; the caller is its last owner.

@@ -186,6 +186,7 @@ impl<T> Task<T> {
             Some(clone) => clone,
             None => {
                 self.taken = true;
+                task.header().output.is_written();
                 // SAFETY: the task ended with a value, this is the only owner of the output, and `taken` sees to it that
                 // nobody reads or drops it again.
                 unsafe { ptr::read(task.stage::<T>()) }

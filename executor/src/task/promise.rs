@@ -95,7 +95,10 @@ impl<T> Promise<T> {
     pub fn set_result(&self, value: T) -> Result<(), InvalidStateError> {
         let task = self.0.task.task();
         // SAFETY: the promise is seized, so its stage is empty (`Unset` needs no drop) and ours; it has room for a `T`.
-        let store = || unsafe { task.stage::<T>().write(value) };
+        let store = || unsafe {
+            task.header().output.is_written();
+            task.stage::<T>().write(value);
+        };
         if settle(task, Ended::Value, store) { Ok(()) } else { Err(InvalidStateError(())) }
     }
 

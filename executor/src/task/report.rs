@@ -114,6 +114,7 @@ pub(crate) unsafe fn before_drop(task: TaskRef) {
 
 unsafe fn text_of(task: TaskRef, error: unsafe fn(*const ()) -> Option<String>) -> Option<String> {
     let mut text = None;
+    task.header().output.is_read();
     // SAFETY: as the caller says.
     quietly(|| text = unsafe { error(task.stage::<()>()) });
     text

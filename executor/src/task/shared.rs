@@ -44,6 +44,8 @@ pub(crate) fn clone_output<T: Clone>(task: TaskRef) -> T {
     report::looked_at(task);
     // One at a time: two owners on two threads may clone a `T` that is not `Sync`.
     let _sharing = task.header().extras().sharing.lock();
+    // Not just read: such a `T` may change as it is cloned.
+    task.header().output.is_written();
     // SAFETY: the task ended with a value, and an owner's interest keeps it in place.
     unsafe { (*task.stage::<T>()).clone() }
 }
@@ -61,6 +63,7 @@ pub(crate) fn shared_clone<T>(task: TaskRef) -> Option<T> {
     let clone =
         sharing.expect("an output is shared through `SharedTask` only, which leaves its clone function");
     let mut output = std::mem::MaybeUninit::<T>::uninit();
+    task.header().output.is_written();
     // SAFETY: `SharedTask<T>` left the function for this very `T`; the output is there, and the lock makes us alone.
     unsafe {
         clone(task.stage::<()>(), output.as_mut_ptr().cast());

@@ -279,7 +279,8 @@ impl State {
     /// Whether a request waits to be delivered: for models.
     #[cfg(all(test, kumihimo_loom))]
     pub(crate) fn is_cancel_requested(&self) -> bool {
-        self.0.load(Acquire) & (PENDING | COMMITTED) != 0
+        // Relaxed: models wait for the others first.
+        self.0.load(Relaxed) & (PENDING | COMMITTED) != 0
     }
 
     /// Takes an idle task: to drop its future at the end of its loop, or to settle a promise. False if it is in a queue, or complete.
@@ -406,8 +407,8 @@ impl State {
     /// Whether the task ended with a value that nobody has to hear of.
     #[inline]
     pub(crate) fn is_plain_value(&self) -> bool {
-        // Acquire: as for `ended`.
-        self.0.load(Acquire) & (COMPLETE | CANCELLED | PANICKED | REPORTS) == COMPLETE
+        // Relaxed: the caller is the last owner, and saw the end when it became that.
+        self.0.load(Relaxed) & (COMPLETE | CANCELLED | PANICKED | REPORTS) == COMPLETE
     }
 
     /// Whether an error in the output may be owed to the exception handler.
@@ -434,13 +435,14 @@ impl State {
 
     /// Whether a request is on its way to the task.
     pub(crate) fn is_committed(&self) -> bool {
-        // Acquire: as for `is_suspended`.
-        self.0.load(Acquire) & COMMITTED != 0
+        // Relaxed: as for `is_suspended`.
+        self.0.load(Relaxed) & COMMITTED != 0
     }
 
     /// Whether the task is suspended: neither in a queue nor running nor complete.
     pub(crate) fn is_suspended(&self) -> bool {
-        self.0.load(Acquire) & (SCHEDULED | RUNNING | COMPLETE) == 0
+        // Relaxed: on one thread that thread suspends it; with several it is a guess, from which only words are compared.
+        self.0.load(Relaxed) & (SCHEDULED | RUNNING | COMPLETE) == 0
     }
 
     /// Whether the task runs on one worker only.
