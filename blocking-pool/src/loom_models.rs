@@ -17,10 +17,12 @@ use loom::sync::atomic::AtomicUsize as LoomUsize;
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
+use crate::crew::Summons;
 use crate::hand::Hand;
 use crate::job::Job;
 use crate::slot::{Await, Run, Slot};
 use crate::turns::Turns;
+use crate::worker::{Config, Shared};
 use crate::{JobError, ThreadPoolExecutor};
 
 /// Counts its wake-ups and lets a thread wait for them.
@@ -341,6 +343,41 @@ fn pool_initializes_in_parallel() {
             block_on(job);
         }
         pool.shutdown(true, false).wait();
+    });
+}
+
+/// Two threads end their initializers and take a job each, as a third job comes: who stops searching last does not take the
+/// other for busy still, so somebody is called.
+/// Preemptions: 3.
+#[test]
+fn pool_searches_beside_an_initializer() {
+    model(3, || {
+        let config = Config {
+            max_workers: 3,
+            keep_alive: Duration::MAX,
+            thread_name: String::new(),
+            stack_size: None,
+            initializer: Some(Arc::new(|| ())),
+        };
+        // The threads are the model's.
+        let pool = Arc::new(Shared::new(config));
+        for _ in 0..2 {
+            pool.queue.push(slot(|| ()).0);
+            assert!(matches!(pool.crew.summon(), Summons::Start));
+            assert!(matches!(pool.begin_initializer(), Summons::None));
+        }
+        let take = |pool: &Shared| pool.take_job().expect("there are more jobs than threads").1;
+        let other = thread::spawn({
+            let pool = pool.clone();
+            move || {
+                pool.end_initializer();
+                take(&pool)
+            }
+        });
+        pool.end_initializer();
+        pool.queue.push(slot(|| ()).0);
+        let summons = [pool.crew.summon(), take(&pool), other.join().unwrap()];
+        assert!(summons.iter().any(|one| matches!(one, Summons::Start)), "nobody comes for the third job");
     });
 }
 

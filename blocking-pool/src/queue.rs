@@ -52,15 +52,18 @@ mod imp {
 #[cfg(kumihimo_loom)]
 mod imp {
     use std::collections::VecDeque;
-    use std::sync::atomic::Ordering::Relaxed;
+    use std::sync::Mutex;
+    use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
     use super::Runnable;
-    use crate::sync::{AtomicUsize, Mutex};
+    use crate::sync::AtomicUsize;
 
-    /// The channel's twin: hands a job over with its memory, and promises nothing else. A look at the length may be
-    /// out of date unless fences forbid it.
+    /// The channel's twin: who takes a job sees what came before its push, and that is all. A look at the length may be out of
+    /// date unless fences forbid it.
     pub(crate) struct Queue {
+        /// How many jobs others may know of. All ordering comes from here.
         length: AtomicUsize,
+        /// The jobs. loom never switches threads inside of std's lock, so this orders nothing in a model.
         jobs: Mutex<VecDeque<Runnable>>,
     }
 
@@ -70,21 +73,20 @@ mod imp {
         }
 
         pub(crate) fn push(&self, job: Runnable) {
-            let mut jobs = self.jobs.lock().unwrap();
-            jobs.push_back(job);
-            self.length.fetch_add(1, Relaxed);
+            // In this order, and without a switch in between, or a job could be taken by the release of another.
+            self.length.fetch_add(1, Release);
+            self.jobs.lock().unwrap().push_back(job);
         }
 
         pub(crate) fn pop(&self) -> Option<Runnable> {
-            if self.is_empty() {
-                return None;
+            let mut length = self.len();
+            while length > 0 {
+                match self.length.compare_exchange(length, length - 1, Acquire, Relaxed) {
+                    Ok(_) => return self.jobs.lock().unwrap().pop_front(),
+                    Err(seen) => length = seen,
+                }
             }
-            let mut jobs = self.jobs.lock().unwrap();
-            let job = jobs.pop_front();
-            if job.is_some() {
-                self.length.fetch_sub(1, Relaxed);
-            }
-            job
+            None
         }
 
         pub(crate) fn is_empty(&self) -> bool {

@@ -170,20 +170,35 @@ impl Shared {
         self: &Arc<Self>,
         initializer: &(dyn Fn() + Send + Sync),
     ) -> Result<(), BrokenThreadPool> {
-        // It may take long. Meanwhile we count as busy, so that jobs that come start threads of their own.
-        // Relaxed: a number that is too small costs a thread more than needed.
-        self.initializing.fetch_add(1, Relaxed);
-        self.answer(self.crew.found(|| self.is_provided_for()));
+        self.answer(self.begin_initializer());
         let result = catch_unwind(AssertUnwindSafe(initializer));
-        self.initializing.fetch_sub(1, Relaxed);
-        // Pairs with the fence of `Crew::found`: who stops searching after us does not count on us any more.
-        fence(SeqCst);
-        self.crew.search();
+        self.end_initializer();
         result.map_err(|payload| {
             let error = BrokenThreadPool::new(payload.as_ref());
             quietly(|| drop(payload));
             self.break_with(error)
         })
+    }
+
+    /// An initializer may take long. Meanwhile its thread counts as busy, so that jobs that come start threads of their own.
+    pub(crate) fn begin_initializer(&self) -> Summons {
+        // Relaxed: a number that is too small costs a thread more than needed.
+        self.initializing.fetch_add(1, Relaxed);
+        self.crew.found(|| self.is_provided_for())
+    }
+
+    /// The thread searches.
+    pub(crate) fn end_initializer(&self) {
+        self.initializing.fetch_sub(1, Relaxed);
+        // Pairs with the fence of `Crew::found`: who stops searching after us does not count on us any more.
+        fence(SeqCst);
+        self.crew.search();
+    }
+
+    /// Takes a job, if there is one, and says whom to call for what is left.
+    pub(crate) fn take_job(&self) -> Option<(Runnable, Summons)> {
+        let job = self.queue.pop()?;
+        Some((job, self.crew.found(|| self.is_provided_for())))
     }
 
     /// Whether there are no more jobs in the queue than threads in their initializer, each of which gets to one of them.
@@ -210,8 +225,8 @@ impl Shared {
     fn find(self: &Arc<Self>, sleeper: &Arc<Sleeper>, spin: &mut Spin) -> Option<Runnable> {
         let is_empty = || self.queue.is_empty();
         loop {
-            if let Some(job) = self.queue.pop() {
-                self.answer(self.crew.found(|| self.is_provided_for()));
+            if let Some((job, summons)) = self.take_job() {
+                self.answer(summons);
                 return Some(job);
             }
             if spin.until(|| !is_empty()) {

@@ -394,7 +394,7 @@ pub(crate) const FAULTS: &[Fault] = faults! {
         "self.permits.release(self.bound).map_err" =>
         "self.permits.release(if FAULT { MAX_PERMITS } else { self.bound }).map_err";
     "event is not cleared" EVENT Scenario("s195_event"):
-        "self.word.fetch_and(!SET, AcqRel);" => "self.word.fetch_and(if FAULT { !0 } else { !SET }, AcqRel);";
+        "self.word.fetch_and(!SET, Release);" => "self.word.fetch_and(if FAULT { !0 } else { !SET }, Release);";
     "event wakes nobody" EVENT Scenario("s195_event") hangs:
         "        waiters.release_all();\n" => "        if !FAULT { waiters.release_all(); }\n";
     "cancelled wait leaves without the lock" CONDITION Scenario("s202_condition_cancelled_waiter") hangs:

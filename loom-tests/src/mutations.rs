@@ -102,7 +102,7 @@ pub(crate) const MUTATIONS: &[Mutation] = mutations! {
     "slot is put without release" LIFO "lifo::put_and_take_against_a_thief":
         "self.0.store(task, Release);" => "self.0.store(task, Relaxed);";
     "slot is taken in two steps" LIFO "lifo::put_and_take_against_a_thief":
-        "to_task(self.0.swap(ptr::null_mut(), AcqRel))" =>
+        "to_task(self.0.swap(ptr::null_mut(), Acquire))" =>
         "{ let task = self.0.load(Acquire); self.0.store(ptr::null_mut(), Release); to_task(task) }";
     "close does not wait for a scheduled task" CLOSE "closing::a_request_while_closing":
         "if shared.registry.close() {" => "if shared.registry.close() || true {";
@@ -168,7 +168,8 @@ pub(crate) const MUTATIONS: &[Mutation] = mutations! {
     "broken thread runs jobs" POOL_WORKER "pool_breaks":
         "let broken = self.initialize().err();" => "let _error = self.initialize();\n        let broken: Option<BrokenThreadPool> = None;";
     "initializing thread counts as searching" POOL_WORKER "pool_initializes_in_parallel":
-        "self.answer(self.crew.found(|| self.is_provided_for()));\n        let result" => "self.crew.search();\n        let result";
+        "self.answer(self.begin_initializer());\n        let result" =>
+        "self.initializing.fetch_add(1, Relaxed);\n        self.crew.search();\n        let result";
     "call of a past turn begins" TURNS "pool_has_calls_back":
         "(claimed.turn == turn).then(" => "(claimed.turn >= turn).then(";
     "turn that is not the next" TURNS "pool_has_calls_back":
@@ -197,7 +198,7 @@ pub(crate) const MUTATIONS: &[Mutation] = mutations! {
     "who gives up keeps its permit" PERMITS "a_permit_granted_to_who_gives_up_is_not_lost":
         "            waker = self.hand_on(&mut waiters, MAX_PERMITS).ok().flatten();" => "            waker = None;";
     "counted permit of who gives up stays counted" PERMITS "a_permit_granted_to_who_gives_up_is_not_lost":
-        "                self.word.fetch_sub(GRANTED, AcqRel);" => "";
+        "                self.word.fetch_sub(GRANTED, Relaxed);" => "";
     "who gives up passes nothing on" PERMITS "who_gives_up_passes_the_lock_on":
         "wake_each(waker.into_iter().chain(self.grants()));" => "drop(waker);";
     "waiter is not woken" PERMITS "who_gives_up_passes_the_lock_on":
@@ -211,7 +212,7 @@ pub(crate) const MUTATIONS: &[Mutation] = mutations! {
     "who left is still linked" QUEUED "a_notification_of_who_gives_up_goes_to_the_other":
         "                self.head = next;\n" => "";
     "event is set without release" EVENT "an_event_wakes_and_publishes":
-        "compare_exchange_weak(word, SET, AcqRel, Relaxed)" => "compare_exchange_weak(word, SET, Relaxed, Relaxed)";
+        "compare_exchange_weak(word, SET, Release, Relaxed)" => "compare_exchange_weak(word, SET, Relaxed, Relaxed)";
     "event is seen without acquire" EVENT "an_event_wakes_and_publishes":
         "self.word.load(Acquire) == SET" => "self.word.load(Relaxed) == SET";
     "waiter queues unannounced" EVENT "an_event_wakes_and_publishes":

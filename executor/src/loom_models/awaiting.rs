@@ -41,7 +41,7 @@ fn the_owner_lets_go() {
 /// Several owners on several threads, one of which clones the output: one drops it, after all clones were made.
 #[test]
 fn several_owners_let_go() {
-    check(3, || {
+    check(2, || {
         let (home, drops) = (home(), counter());
         let giver = giver(&home, 7, &drops);
         let worker = runner(&giver);
@@ -84,7 +84,7 @@ fn two_owners_take() {
 /// A task awaits another that ends meanwhile: it is told, and has the output.
 #[test]
 fn one_awaiter() {
-    check(None, || {
+    check(3, || {
         let (home, drops) = (home(), counter());
         let giver = giver(&home, 7, &drops);
         let worker = runner(&giver);
@@ -160,7 +160,7 @@ fn an_awaiter_gives_up() {
 /// The lone awaiter gives up, and is freed, while the task ends.
 #[test]
 fn the_lone_awaiter_gives_up() {
-    check(None, || {
+    check(3, || {
         let (home, drops) = (home(), counter());
         let giver = giver(&home, 7, &drops);
         let worker = runner(&giver);
@@ -191,7 +191,7 @@ impl Future for GiveAway {
 /// A task that was awaited halfway moves to another awaiter, or is forgotten, and who awaited it first is freed.
 #[test]
 fn a_registration_outlives_the_awaiter() {
-    check(None, || {
+    check(3, || {
         let (home, drops) = (home(), counter());
         let blocker = Arc::new(Latch::default());
         let value = Value::new(7, &drops);
@@ -280,7 +280,7 @@ impl Observer for Told {
 /// Another executor awaits the task: it is woken if it was told to wait.
 #[test]
 fn a_foreign_waker() {
-    check(None, || {
+    check(3, || {
         let (home, drops) = (home(), counter());
         let mut giver = giver(&home, 7, &drops);
         let worker = runner(&giver);
@@ -324,7 +324,7 @@ fn an_observer() {
 /// A handle cancels and is dropped, as the last reference maybe, while the task ends.
 #[test]
 fn a_handle_cancels() {
-    check(None, || {
+    check(3, || {
         let (home, drops) = (home(), counter());
         let giver = giver(&home, 7, &drops);
         let worker = runner(&giver);
@@ -344,7 +344,7 @@ fn a_handle_cancels() {
 /// Two clones of a `SharedTask` are polled by one task, on one thread: it is told once for both.
 #[test]
 fn one_awaiter_twice() {
-    check(3, || {
+    check(2, || {
         let (home, drops) = (home(), counter());
         let giver = giver(&home, 7, &drops);
         let worker = runner(&giver);

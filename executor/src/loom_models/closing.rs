@@ -27,7 +27,7 @@ impl Future for Holder {
 /// future is dropped once, by the runtime.
 #[test]
 fn a_wake_up_while_closing() {
-    check(None, || {
+    check(3, || {
         let (shared, mut locals) = runtime(1);
         let local = locals.remove(0);
         let drops = counter();
@@ -50,7 +50,7 @@ fn a_wake_up_while_closing() {
 /// The same with a request to cancel, and a handle that outlives the runtime.
 #[test]
 fn a_request_while_closing() {
-    check(None, || {
+    check(3, || {
         let (shared, mut locals) = runtime(1);
         let local = locals.remove(0);
         let drops = counter();

@@ -23,8 +23,9 @@ impl<T> Queue<T> {
     }
 
     fn push(&self, item: T) {
-        self.items.lock().unwrap().push_back(item);
+        // In this order, and without a switch in between, or an item could be taken by the release of another.
         self.len.fetch_add(1, Release);
+        self.items.lock().unwrap().push_back(item);
     }
 
     fn is_empty(&self) -> bool {

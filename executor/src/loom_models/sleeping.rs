@@ -153,7 +153,7 @@ fn a_push() {
 /// Two pushes from two threads, one worker.
 #[test]
 fn two_pushers_and_one_worker() {
-    check(3, || {
+    check(2, || {
         let stage = Stage::new(2);
         let workers = workers(&stage, 1);
         let other = {
@@ -209,7 +209,7 @@ fn a_push_to_an_inbox() {
 /// Everybody is told to stop, with nothing to do.
 #[test]
 fn everybody_is_woken() {
-    check(3, || {
+    check(2, || {
         let stage = Stage::new(1);
         let workers = workers(&stage, 2);
         stage.stop();

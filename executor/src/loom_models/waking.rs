@@ -52,7 +52,7 @@ fn reader(news: &Arc<News>, expected: usize) -> Reader {
 /// it is seen, the task is never in two queues (asserted by `State::start`), and is freed once (asserted by loom).
 #[test]
 fn two_wakers_and_a_step() {
-    check(3, || {
+    check(2, || {
         let (home, news) = (home(), News::new());
         let reader = task(&home, reader(&news, 2));
         let by_value = {
@@ -102,7 +102,7 @@ fn two_wakers_and_two_workers() {
 /// The `Task` is dropped while the wake-up comes, which may be the last reference.
 #[test]
 fn a_waker_outlives_the_owner() {
-    check(3, || {
+    check(2, || {
         let (home, news) = (home(), News::new());
         let reader = task(&home, reader(&news, 1));
         let task = reader.task();
