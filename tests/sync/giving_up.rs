@@ -183,8 +183,14 @@ fn a_notification_goes_to_the_next() {
             })
         };
         let mut notify = || {
-            *condition.try_acquire().expect("all wait for a notification") += 1;
-            let _guard = condition.try_acquire();
+            // Who has just begun to wait may be about to let go of it, on another worker.
+            let mut guard = loop {
+                match condition.try_acquire() {
+                    Some(guard) => break guard,
+                    None => std::thread::yield_now(),
+                }
+            };
+            *guard += 1;
             condition.notify(1);
         };
         let (first, second) = one_gives_up(flavour, way, wait, granted.then_some(&mut notify)).await;
