@@ -323,30 +323,6 @@ mod found {
         explore(&Builder::new(), || publish(Release));
     }
 
-    /// A thread that looks before it writes does not hide that another looks, too: both orders of the two are run.
-    #[test]
-    fn what_two_see_who_look_first() {
-        let seen = Arc::new([const { std::sync::atomic::AtomicBool::new(false) }; 2]);
-        let noted = seen.clone();
-        explore(&Builder::new(), move || {
-            let noted = noted.clone();
-            async move {
-                let flag = Arc::new(AtomicBool::new(false));
-                let other = asyncio::model::sync::thread::spawn({
-                    let flag = flag.clone();
-                    move || {
-                        if !flag.load(Relaxed) {
-                            flag.store(true, Relaxed);
-                        }
-                    }
-                });
-                noted[usize::from(flag.load(Relaxed))].store(true, Relaxed);
-                other.join().unwrap();
-            }
-        });
-        assert!(seen.iter().all(|seen| seen.load(Relaxed)), "{seen:?}");
-    }
-
     #[test]
     fn a_task_that_nobody_wakes() {
         let failure = failure(&Builder::new(), || async {
