@@ -12,7 +12,8 @@
 //!   burst of long jobs wakes as many threads as it needs, one after another. (Threads in their initializer, which
 //!   count as busy and search when they have left it, are on their way to as many jobs: see `worker.rs`.)
 //! - One that stops searching because it found *nothing* counts itself as parked first, and then looks once more.
-//! - One that leaves looks once more while it holds the lock.
+//! - One that leaves does so under the lock, for which a submitter comes that has seen it parked. From a closed pool it leaves
+//!   only after one more look.
 //!
 //! Why no job is lost: a submitter writes the queue and then reads the counts; the others write the counts and then
 //! read the queue; a SeqCst fence stands between the two steps on every side. So of two such parties at least one

@@ -13,7 +13,7 @@
 //! | a primitive (lock, queue, ...) | [`in_order`], [`is_cancelled`], [`spawn_hidden`] | pass over who was cancelled, put off what takes long |
 //! | user code | [`CancelledError::raise`] | end the task, or the enclosing scope, as cancelled |
 //!
-//! Nothing here allocates or takes a lock, and a task that is never cancelled pays one flag test per await.
+//! Nothing of that allocates or takes a lock, and a task that is never cancelled pays one flag test per await.
 
 mod cancelled;
 mod forward;

@@ -56,10 +56,10 @@ mod made {
             Made
         }
 
-        /// Something else at the same primitive.
+        /// The same primitive, waited for on account of something else.
         #[inline(always)]
         #[must_use]
-        pub const fn but(self, _what: &'static str) -> Made {
+        pub const fn saying(self, _what: &'static str) -> Made {
             self
         }
 
@@ -95,9 +95,9 @@ mod made {
             Made(what, Location::caller())
         }
 
-        /// Something else at the same primitive.
+        /// The same primitive, waited for on account of something else.
         #[must_use]
-        pub const fn but(self, what: &'static str) -> Made {
+        pub const fn saying(self, what: &'static str) -> Made {
             Made(what, self.1)
         }
 

@@ -100,6 +100,7 @@ impl<T> Rounds<T> {
 
     fn turn(&self, begun: impl FnOnce()) -> Option<T> {
         let hurried = self.left.replace(LIMIT) == 0;
+        // The rounds need not change places for nobody; others would see that.
         if self.next().is_empty() {
             return if hurried { self.running().pop() } else { None };
         }

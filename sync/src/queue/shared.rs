@@ -136,8 +136,8 @@ impl<T, O: Order<T>> Shared<T, O> {
             taken_at_call: 0,
             done: 0,
             put: 0,
-            putters: Waiters::new(made.but("room in the queue")),
-            joiners: Waiters::new(made.but("the end of what is in the queue")),
+            putters: Waiters::new(made.saying("room in the queue")),
+            joiners: Waiters::new(made.saying("the end of what is in the queue")),
         };
         Shared {
             maxsize,
