@@ -416,7 +416,7 @@ fn a_notification_of_who_gives_up_goes_to_the_other() {
     });
 }
 
-/// Preemptions: 4. Items through a queue for one item.
+/// Preemptions: 4. Items through a queue for one item. Nobody comes for the last, so room for it is what a get has told of.
 #[test]
 fn a_queue_hands_over() {
     model(Some(4), || {
@@ -426,11 +426,13 @@ fn a_queue_hands_over() {
             thread::spawn(move || {
                 queue.blocking_put(1).unwrap();
                 queue.blocking_put(2).unwrap();
+                queue.blocking_put(3).unwrap();
             })
         };
         assert_eq!(queue.blocking_get(), Ok(1));
         assert_eq!(queue.blocking_get(), Ok(2));
         puts.join().unwrap();
+        assert_eq!(queue.get_nowait(), Ok(3));
     });
 }
 
