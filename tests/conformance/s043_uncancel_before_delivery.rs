@@ -2,14 +2,15 @@
 
 use kumihimo as asyncio;
 
-use crate::trace::seconds;
+use crate::trace::{OnOneThread, seconds};
 
 async fn work(label: &str) -> String {
     match asyncio::catch_cancelled(asyncio::sleep(seconds(0.04))).await {
         Ok(()) => format!("{label} finished"),
         Err(cancelled) => {
             let me = asyncio::current_task().unwrap();
-            log!(label, "got CancelledError, cancelling", me.cancelling());
+            // On another worker it may look before `uncancel`, which comes after it was woken.
+            log!(label, "got CancelledError, cancelling", OnOneThread(me.cancelling()));
             cancelled.raise().await
         }
     }
